@@ -1,0 +1,2 @@
+//! train-get: the client of the train protocol.
+fn main() {}

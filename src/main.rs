@@ -1,0 +1,2 @@
+//! trainyard: the server's command line.
+fn main() {}
