@@ -1,0 +1,26 @@
+//! Raspberry Pi 4: four Cortex-A72 cores, 1 GiB of memory or more, 1 Gbit/s network.
+
+use super::{Board, KIB, MIB};
+
+pub(super) const BOARD: Board = Board {
+    name: "pi-4",
+    memory_bytes: 1024 * MIB,
+    connections_max: 8192,
+    workers_max: 8,
+    ring_max: 512,
+    untaken_max: 64,
+    listeners_max: 8,
+    cars_per_batch_max: 256,
+    turn_bytes: 256 * KIB,
+    listing_bytes: 1024 * KIB,
+    arena_bytes: 128 * KIB,
+    stack_touched_bytes: 24 * KIB,
+    gather_us: 300,
+    silent_ms: 10_000,
+    request_ms: 10_000,
+    idle_ms: 30_000,
+    stall_ms: 20_000,
+    linger_ms: 2_000,
+    linger_bytes: 64 * KIB,
+    rate_min_bytes_per_s: 1024,
+};

@@ -1,0 +1,227 @@
+//! The budget: where every byte goes, reserved and at full load. One table is the source for the
+//! check at compile time, for what `trainyard budget` prints, and for the test that measures it.
+
+use core::fmt::Write;
+
+use crate::command::Options;
+use crate::files::Listing;
+use crate::limits::{BOARD, CAR_BUFFER_BYTES, CONNECTIONS_MAX, RING_MAX, WORKERS_MAX};
+use crate::pool::process;
+use crate::worker::{self, Worker};
+
+const PAGE_BYTES: usize = 4096;
+
+/// One line of the budget.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// What the bytes are for.
+    pub name: &'static str,
+    /// Whose they are: `parent`, `child` (each), or `all` (shared by all processes).
+    pub process: &'static str,
+    /// Bytes of address space that are set apart, over all processes.
+    pub reserved: usize,
+    /// Bytes that are touched at full load, over all processes.
+    pub resident: usize,
+}
+
+/// The budget of a server with certain options.
+pub struct Budget {
+    rows: Vec<Row>,
+    places: usize,
+}
+
+const WORKER_TABLES: usize = size_of::<Worker>();
+
+const _: () = {
+    // Untouched tables cost address space only, but that is scarce where pointers have 32 bits.
+    assert!(WORKER_TABLES * WORKERS_MAX < 512 * 1024 * 1024);
+    let full = CONNECTIONS_MAX * worker::CONNECTION_BYTES + process::TABLE_BYTES;
+    assert!(
+        full + 4 * (CAR_BUFFER_BYTES + size_of::<Listing>()) <= BOARD.memory_bytes / 4,
+        "full load takes over a quarter of the memory"
+    );
+};
+
+/// A table of `count` entries in each of `copies` processes, of which the pages at both ends are
+/// touched whole.
+const fn pages(copies: usize, count: usize, size: usize) -> usize {
+    copies * ((count * size).div_ceil(PAGE_BYTES) + 1) * PAGE_BYTES
+}
+
+impl Budget {
+    /// The budget for these options; reads the size of this program from the system.
+    #[must_use]
+    pub fn new(options: &Options) -> Self {
+        let (workers, per_worker, places) = (options.workers, options.per_worker, options.places());
+        let program =
+            std::fs::metadata("/proc/self/exe").map_or(0, |metadata| metadata.len() as usize);
+        let connection = worker::CONNECTION_BYTES - worker::FILE_BYTES;
+        let shared_by_worker = size_of::<Listing>() + CAR_BUFFER_BYTES;
+        let row = |name, process, reserved, resident| Row {
+            name,
+            process,
+            reserved,
+            resident,
+        };
+        let rows = vec![
+            row("program", "all", program, program),
+            row(
+                "start-up arena",
+                "all",
+                BOARD.arena_bytes,
+                BOARD.arena_bytes / 4,
+            ),
+            row(
+                "tickets",
+                "parent",
+                process::TICKETS_BYTES,
+                pages(1, places + RING_MAX, process::TICKET_BYTES),
+            ),
+            row(
+                "ring and children",
+                "parent",
+                process::TABLE_BYTES - process::TICKETS_BYTES,
+                pages(1, RING_MAX, process::WAITING_BYTES),
+            ),
+            row(
+                "connections",
+                "child",
+                WORKERS_MAX * CONNECTIONS_MAX * connection,
+                pages(workers, per_worker, connection),
+            ),
+            row(
+                "open files",
+                "child",
+                WORKERS_MAX * (CONNECTIONS_MAX + 1) * worker::FILE_BYTES,
+                pages(workers, per_worker + 1, worker::FILE_BYTES),
+            ),
+            row(
+                "listing",
+                "child",
+                WORKERS_MAX * size_of::<Listing>(),
+                pages(workers, 1, size_of::<Listing>()),
+            ),
+            row(
+                "cars to send",
+                "child",
+                WORKERS_MAX * CAR_BUFFER_BYTES,
+                pages(workers, 1, CAR_BUFFER_BYTES),
+            ),
+            row(
+                "lists",
+                "child",
+                WORKERS_MAX
+                    * (WORKER_TABLES
+                        - CONNECTIONS_MAX * connection
+                        - (CONNECTIONS_MAX + 1) * worker::FILE_BYTES
+                        - shared_by_worker),
+                pages(workers, 1, 1),
+            ),
+            row(
+                "stack",
+                "parent",
+                8 * 1024 * 1024,
+                BOARD.stack_touched_bytes,
+            ),
+            row(
+                "stack",
+                "child",
+                workers * 8 * 1024 * 1024,
+                workers * BOARD.stack_touched_bytes,
+            ),
+            row(
+                "C library's own",
+                "all",
+                (workers + 1) * 32 * 1024,
+                (workers + 1) * 32 * 1024,
+            ),
+        ];
+        Self { rows, places }
+    }
+
+    /// Bytes that all processes together touch at full load.
+    #[must_use]
+    pub fn resident_bytes(&self) -> usize {
+        self.rows.iter().map(|row| row.resident).sum()
+    }
+
+    /// Bytes of address space that all processes together set apart.
+    #[must_use]
+    pub fn reserved_bytes(&self) -> usize {
+        self.rows.iter().map(|row| row.reserved).sum()
+    }
+
+    /// What the kernel may need for the sockets' buffers if every client fills them: each at its
+    /// largest, but together no more than tcp_mem allows (tcp(7)).
+    #[must_use]
+    pub fn socket_bytes(&self) -> u64 {
+        let largest = |name: &str| last_number(name).unwrap_or(4 << 20);
+        let each = largest("tcp_wmem") + largest("tcp_rmem");
+        let allowed = last_number("tcp_mem")
+            .map_or(u64::MAX, |pages| pages.saturating_mul(PAGE_BYTES as u64));
+        (self.places as u64 * each).min(allowed)
+    }
+
+    /// The budget for people.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        let _ = writeln!(
+            text,
+            "{:<20}{:<8}{:>16}{:>16}",
+            "bytes", "process", "reserved", "at full load"
+        );
+        for row in &self.rows {
+            let _ = writeln!(
+                text,
+                "{:<20}{:<8}{:>16}{:>16}",
+                row.name, row.process, row.reserved, row.resident
+            );
+        }
+        let _ = writeln!(
+            text,
+            "{:<28}{:>16}{:>16}",
+            "total",
+            self.reserved_bytes(),
+            self.resident_bytes()
+        );
+        let _ = writeln!(
+            text,
+            "{:<44}{:>16}",
+            "kernel's socket buffers, at most",
+            self.socket_bytes()
+        );
+        let _ = writeln!(
+            text,
+            "for {} connections and {RING_MAX} waiting, board {}",
+            self.places, BOARD.name
+        );
+        text
+    }
+
+    /// The budget for programs.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let row = |row: &Row| {
+            format!(
+                "{{\"name\":\"{}\",\"process\":\"{}\",\"reserved_bytes\":{},\"resident_bytes\":{}}}",
+                row.name, row.process, row.reserved, row.resident
+            )
+        };
+        let rows: Vec<String> = self.rows.iter().map(row).collect();
+        format!(
+            "{{\"board\":\"{}\",\"connections\":{},\"waiting\":{RING_MAX},\"rows\":[{}],\"reserved_bytes\":{},\"resident_bytes\":{},\"socket_bytes\":{}}}\n",
+            BOARD.name,
+            self.places,
+            rows.join(","),
+            self.reserved_bytes(),
+            self.resident_bytes(),
+            self.socket_bytes()
+        )
+    }
+}
+
+fn last_number(name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).ok()?;
+    text.split_whitespace().last()?.parse().ok()
+}

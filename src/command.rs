@@ -1,0 +1,372 @@
+//! The command line of `trainyard`. Runs at start-up only, so it may allocate.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use lexopt::prelude::*;
+use log::LevelFilter;
+
+use crate::limits::{BOARD, CONNECTIONS_MAX, LISTENERS_MAX, RING_MAX, WORKERS_MAX};
+use crate::train::{Form, PORT_DEFAULT};
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// `serve`
+    Serve(Options),
+    /// `budget`, as JSON if true
+    Budget(Options, bool),
+    /// `--help`
+    Help,
+    /// `--version`
+    Version,
+}
+
+/// The options of `serve` and `budget`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Options {
+    /// The folder whose files are served.
+    pub root: PathBuf,
+    /// Train listeners.
+    pub train: Vec<Address>,
+    /// The file that train clients are sent unasked.
+    pub push: Option<PathBuf>,
+    /// The form in which it is sent.
+    pub push_form: Form,
+    /// Workers.
+    pub workers: usize,
+    /// Connections that one worker may hold.
+    pub per_worker: usize,
+    /// How long a stop waits for transfers, in seconds.
+    pub drain_s: u64,
+    /// The least severe level that is logged.
+    pub log: LevelFilter,
+}
+
+impl Options {
+    /// Connections that all workers may hold.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.workers * self.per_worker
+    }
+}
+
+/// Where a listener listens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Address {
+    /// All addresses, IPv4 and IPv6.
+    All(u16),
+    /// This machine only, IPv4 and IPv6.
+    Localhost(u16),
+    /// One address.
+    One(SocketAddr),
+}
+
+/// The text of `--help`.
+pub const HELP: &str = "\
+trainyard serves the files of one folder to many clients at once, on memory that is
+fixed before the first client connects.
+
+  trainyard serve [ROOT] [options]            serve the files under ROOT (default: this folder)
+  trainyard budget [options] [--json]         print where every byte goes; same options
+  trainyard --help | --version
+
+Options:
+  --train ADDR       train listener, may be repeated (default: port 2000 on all addresses; `none`)
+  --push FILE        train clients get FILE as soon as they connect, without asking
+  --push-form FORM   sized (default) | raw | raw-end | plain
+  --pool process     the pool
+  --workers N        children (default: one per core, at least 2)
+  --per-worker N     connections one child may hold (default: the board's total / workers)
+  --drain SECONDS    how long a stop waits for transfers in flight (default 10)
+  --log LEVEL        error | warn | info (default) | debug, on standard error
+
+ADDR is PORT, :PORT, HOST:PORT or [V6]:PORT; HOST is a literal address or localhost, and port 0
+takes a free one. SIGTERM and SIGINT stop the server once the transfers are done; a second one
+stops it at once. Exit code: 0 after a clean stop, 2 for wrong usage, 1 for anything else.
+";
+
+/// The text of `--version`.
+#[must_use]
+pub fn version() -> String {
+    format!(
+        "trainyard {}\nboard {}, {}-{}\n{CONNECTIONS_MAX} connections, {WORKERS_MAX} workers, {RING_MAX} waiting, {LISTENERS_MAX} listeners\n",
+        env!("CARGO_PKG_VERSION"),
+        BOARD.name,
+        std::env::consts::ARCH,
+        std::env::consts::OS,
+    )
+}
+
+/// Reads the command line, without the program's name.
+///
+/// # Errors
+/// One line that says what is wrong and what to do.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
+    let mut parser = lexopt::Parser::from_args(arguments);
+    match parser.next().map_err(|error| error.to_string())? {
+        Some(Long("help") | Short('h')) => Ok(Command::Help),
+        Some(Long("version") | Short('V')) => Ok(Command::Version),
+        Some(Value(word)) if word == "help" => Ok(Command::Help),
+        Some(Value(word)) if word == "serve" => match parse_options(&mut parser, false)? {
+            Some((options, _)) => Ok(Command::Serve(options)),
+            None => Ok(Command::Help),
+        },
+        Some(Value(word)) if word == "budget" => match parse_options(&mut parser, true)? {
+            Some((options, json)) => Ok(Command::Budget(options, json)),
+            None => Ok(Command::Help),
+        },
+        Some(argument) => Err(format!(
+            "{}; the commands are serve and budget, see trainyard --help",
+            argument.unexpected()
+        )),
+        None => Err(
+            "say what to do: `trainyard serve .` serves this folder, see trainyard --help".into(),
+        ),
+    }
+}
+
+fn parse_options(
+    parser: &mut lexopt::Parser,
+    with_json: bool,
+) -> Result<Option<(Options, bool)>, String> {
+    let (mut root, mut push, mut workers, mut per_worker) = (None, None, None, None);
+    let (mut train, mut push_form, mut drain_s, mut log, mut json) =
+        (Vec::new(), Form::Sized, 10, LevelFilter::Info, false);
+    let mut train_given = false;
+    let told = |error: lexopt::Error| format!("{error}; see trainyard --help");
+    while let Some(argument) = parser.next().map_err(told)? {
+        match argument {
+            Long("help") | Short('h') => return Ok(None),
+            Long("train") => {
+                train_given = true;
+                train.extend(address("--train", &parser.value().map_err(told)?)?);
+            }
+            Long("push") => push = Some(PathBuf::from(parser.value().map_err(told)?)),
+            Long("push-form") => {
+                push_form = form(&text("--push-form", parser.value().map_err(told)?)?)?
+            }
+            Long("pool") => pool(&text("--pool", parser.value().map_err(told)?)?)?,
+            Long("workers") => {
+                workers = Some(number(
+                    "--workers",
+                    parser.value().map_err(told)?,
+                    1,
+                    WORKERS_MAX as u64,
+                )? as usize)
+            }
+            Long("per-worker") => {
+                per_worker = Some(number(
+                    "--per-worker",
+                    parser.value().map_err(told)?,
+                    1,
+                    CONNECTIONS_MAX as u64,
+                )? as usize);
+            }
+            Long("drain") => drain_s = number("--drain", parser.value().map_err(told)?, 0, 86_400)?,
+            Long("log") => log = level(&text("--log", parser.value().map_err(told)?)?)?,
+            Long("json") if with_json => json = true,
+            Value(value) if root.is_none() => root = Some(PathBuf::from(value)),
+            other => return Err(told(other.unexpected())),
+        }
+    }
+    if !train_given {
+        train.push(Address::All(PORT_DEFAULT));
+    }
+    if train.is_empty() {
+        return Err("nothing to listen on: leave out `--train none`".into());
+    }
+    if train.len() > LISTENERS_MAX {
+        return Err(format!(
+            "--train is given {} times; this board has {LISTENERS_MAX} listeners",
+            train.len()
+        ));
+    }
+    let workers = workers.unwrap_or_else(workers_by_cores);
+    let per_worker = per_worker.unwrap_or_else(|| CONNECTIONS_MAX.div_ceil(workers));
+    if workers * per_worker >= CONNECTIONS_MAX + workers {
+        let most = CONNECTIONS_MAX.div_ceil(workers);
+        return Err(format!(
+            "--workers {workers} with --per-worker {per_worker} is more than this board's {CONNECTIONS_MAX} connections; --per-worker can be {most}"
+        ));
+    }
+    let root = root.unwrap_or_else(|| PathBuf::from("."));
+    Ok(Some((
+        Options {
+            root,
+            train,
+            push,
+            push_form,
+            workers,
+            per_worker,
+            drain_s,
+            log,
+        },
+        json,
+    )))
+}
+
+fn workers_by_cores() -> usize {
+    std::thread::available_parallelism()
+        .map_or(2, std::num::NonZero::get)
+        .clamp(2, WORKERS_MAX)
+}
+
+fn text(option: &str, value: OsString) -> Result<String, String> {
+    value
+        .into_string()
+        .map_err(|value| format!("{option} {}: not text", value.display()))
+}
+
+fn number(option: &str, value: OsString, least: u64, most: u64) -> Result<u64, String> {
+    let value = text(option, value)?;
+    match value.parse() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => Err(format!(
+            "{option} {value}: must be a whole number from {least} to {most} (board {})",
+            BOARD.name
+        )),
+    }
+}
+
+fn form(name: &str) -> Result<Form, String> {
+    match name {
+        "sized" => Ok(Form::Sized),
+        "raw" => Ok(Form::Raw),
+        "raw-end" => Ok(Form::RawEnd),
+        "plain" => Ok(Form::Plain),
+        _ => Err(format!(
+            "--push-form {name}: must be sized, raw, raw-end or plain"
+        )),
+    }
+}
+
+fn pool(name: &str) -> Result<(), String> {
+    if name == "process" {
+        Ok(())
+    } else {
+        Err(format!("--pool {name}: must be process"))
+    }
+}
+
+fn level(name: &str) -> Result<LevelFilter, String> {
+    match name {
+        "error" => Ok(LevelFilter::Error),
+        "warn" => Ok(LevelFilter::Warn),
+        "info" => Ok(LevelFilter::Info),
+        "debug" => Ok(LevelFilter::Debug),
+        _ => Err(format!("--log {name}: must be error, warn, info or debug")),
+    }
+}
+
+/// Reads an ADDR; `none` is no address.
+fn address(option: &str, value: &OsString) -> Result<Option<Address>, String> {
+    let wrong = || {
+        format!(
+            "{option} {}: must be PORT, :PORT, HOST:PORT or [V6]:PORT, HOST an address or localhost; or none",
+            value.display()
+        )
+    };
+    let value = value.to_str().ok_or_else(wrong)?;
+    if value == "none" {
+        return Ok(None);
+    }
+    let (host, port) = value.rsplit_once(':').unwrap_or(("", value));
+    if port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let port: u16 = port.parse().map_err(|_| wrong())?;
+    if host.is_empty() {
+        return Ok(Some(Address::All(port)));
+    }
+    if host == "localhost" {
+        return Ok(Some(Address::Localhost(port)));
+    }
+    let ip = match host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        Some(six) => six.parse::<Ipv6Addr>().map(IpAddr::V6),
+        None => host.parse::<Ipv4Addr>().map(IpAddr::V4),
+    };
+    ip.map(|ip| Some(Address::One(SocketAddr::new(ip, port))))
+        .map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serve(line: &str) -> Result<Options, String> {
+        match parse(line.split_whitespace().map(OsString::from))? {
+            Command::Serve(options) => Ok(options),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_help() {
+        let options = serve("serve").unwrap();
+        assert_eq!(options.root, PathBuf::from("."));
+        assert_eq!(options.train, [Address::All(2000)]);
+        assert_eq!(
+            (options.push_form, options.drain_s, options.log),
+            (Form::Sized, 10, LevelFilter::Info)
+        );
+        assert!(options.workers >= 2 && options.places() >= CONNECTIONS_MAX);
+    }
+
+    #[test]
+    fn every_form_of_address_is_read() {
+        for (given, expected) in [
+            ("0", Address::All(0)),
+            (":7", Address::All(7)),
+            ("localhost:80", Address::Localhost(80)),
+            ("127.0.0.1:1", Address::One("127.0.0.1:1".parse().unwrap())),
+            ("[::1]:65535", Address::One("[::1]:65535".parse().unwrap())),
+        ] {
+            assert_eq!(
+                serve(&format!("serve / --train {given}")).unwrap().train,
+                [expected]
+            );
+        }
+        for wrong in [
+            "x",
+            "65536",
+            "host:80",
+            "::1:80",
+            "[::1]",
+            ":",
+            "1.2.3:4",
+            "127.0.0.1:+1",
+            "[127.0.0.1]:1",
+        ] {
+            assert!(
+                serve(&format!("serve --train {wrong}"))
+                    .unwrap_err()
+                    .contains(wrong)
+            );
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_named() {
+        for (line, named) in [
+            ("", "serve"),
+            ("sreve", "sreve"),
+            ("serve --workers 0", "--workers 0"),
+            ("serve --workers 1000", "1000"),
+            ("serve --workers 16 --per-worker 8192", "--per-worker"),
+            ("serve --train none", "none"),
+            ("serve --push-form cars", "cars"),
+            ("serve --pool fibre", "fibre"),
+            ("serve --drain -1", "-1"),
+            ("serve --log loud", "loud"),
+            ("serve --json", "--json"),
+            ("serve a b", "b"),
+        ] {
+            assert!(serve(line).unwrap_err().contains(named), "{line}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The root: the one folder beneath which everything lies that a client can get.
+
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use heapless::Vec;
+
+use crate::limits::NAME_BYTES;
+use crate::sys::{self, Descriptor, Errno, Opened};
+use crate::train::{Fault, PATH_MAX};
+
+/// The open root folder.
+pub struct Root {
+    folder: Descriptor,
+}
+
+/// A file or folder that was found, open.
+pub struct Found {
+    /// Its descriptor.
+    pub descriptor: Descriptor,
+    /// What statx(2) says of it.
+    pub opened: Opened,
+    /// Its last component; a folder's ends in `/`.
+    pub name: Vec<u8, NAME_BYTES>,
+}
+
+type Path = Vec<u8, { PATH_MAX + 2 }>;
+
+impl Root {
+    /// Opens the root at start-up.
+    ///
+    /// # Errors
+    /// `ENOENT`, `ENOTDIR`, `EACCES` and what else open(2) says.
+    pub fn open(path: &CStr) -> Result<Self, Errno> {
+        sys::open_folder(path).map(|folder| Self { folder })
+    }
+
+    /// The root's descriptor, to keep it open in a child.
+    #[must_use]
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.folder
+    }
+
+    /// Opens `path`, a client's bytes without NUL, for reading. It blocks while the card is asked.
+    ///
+    /// Slashes at the start and doubled ones count for nothing, nor do `.` components; `..` is not
+    /// allowed, and neither is what leaves the root by a symbolic link.
+    pub fn find(&self, path: &[u8]) -> Result<Found, Fault> {
+        let (clean, must_be_folder) = clean(path)?;
+        let c_path = CStr::from_bytes_with_nul(&clean).map_err(|_| Fault::Malformed)?;
+        let mut descriptor = self.open_at(c_path).map_err(fault_of)?;
+        let found = Opened::of(descriptor.raw())
+            .map_err(fault_of)
+            .and_then(|opened| {
+                if must_be_folder && !opened.is_folder {
+                    return Err(Fault::NotFound);
+                }
+                Ok((
+                    opened,
+                    name_of(&clean[..clean.len() - 1], opened.is_folder)?,
+                ))
+            });
+        match found {
+            Ok((opened, name)) => Ok(Found {
+                descriptor,
+                opened,
+                name,
+            }),
+            Err(fault) => {
+                descriptor.close();
+                Err(fault)
+            }
+        }
+    }
+
+    fn open_at(&self, path: &CStr) -> Result<Descriptor, Errno> {
+        static OPENAT2_WORKS: AtomicBool = AtomicBool::new(true);
+        if OPENAT2_WORKS.load(Ordering::Relaxed) {
+            match sys::open_beneath(self.folder.raw(), path) {
+                Err(Errno::ENOSYS) => OPENAT2_WORKS.store(false, Ordering::Relaxed),
+                // A rename in the meantime: the kernel asks for another try.
+                Err(Errno::EAGAIN) => return sys::open_beneath(self.folder.raw(), path),
+                result => return result,
+            }
+        }
+        self.open_step_by_step(path)
+    }
+
+    /// For kernels before 5.6: opens component by component, and no symbolic link at all.
+    fn open_step_by_step(&self, path: &CStr) -> Result<Descriptor, Errno> {
+        let mut folder = Descriptor::NONE;
+        let mut result = Err(Errno::ENOENT);
+        for component in path.to_bytes().split(|byte| *byte == b'/') {
+            let mut name: Vec<u8, NAME_BYTES> = Vec::new();
+            if name
+                .extend_from_slice(component)
+                .and_then(|()| name.push(0).map_err(|_| Default::default()))
+                .is_err()
+            {
+                result = Err(Errno::ENAMETOOLONG);
+                break;
+            }
+            let name = CStr::from_bytes_with_nul(&name).map_err(|_| Errno::EINVAL)?;
+            let above = if folder.is_open() {
+                folder.raw()
+            } else {
+                self.folder.raw()
+            };
+            result = sys::open_file(above, name);
+            folder.close();
+            match &mut result {
+                Ok(next) => folder = next.take(),
+                Err(_) => break,
+            }
+        }
+        if folder.is_open() { Ok(folder) } else { result }
+    }
+}
+
+/// Opens the file that is to be pushed: as on any command line, also outside the root.
+///
+/// # Errors
+/// What open(2) says; `EISDIR` for a folder, `EACCES` for what is neither file nor folder.
+pub fn pushed(path: &CStr) -> Result<Found, Errno> {
+    // Relative to the working folder: a symbolic link is followed by whoever starts the server.
+    let mut descriptor = sys::open_followed(path)?;
+    match Opened::of(descriptor.raw()) {
+        Ok(opened) if !opened.is_folder => {
+            let name = name_of(path.to_bytes(), false).map_err(|_| Errno::EINVAL)?;
+            Ok(Found {
+                descriptor,
+                opened,
+                name,
+            })
+        }
+        other => {
+            descriptor.close();
+            Err(other.err().unwrap_or(Errno::EISDIR))
+        }
+    }
+}
+
+/// The path without what counts for nothing, a NUL at its end, and whether it must be a folder.
+fn clean(path: &[u8]) -> Result<(Path, bool), Fault> {
+    let mut clean = Path::new();
+    let mut push = |bytes: &[u8]| clean.extend_from_slice(bytes).map_err(|_| Fault::TooLong);
+    let mut first = true;
+    for component in path
+        .split(|byte| *byte == b'/')
+        .filter(|component| !matches!(*component, b"" | b"."))
+    {
+        if component == b".." {
+            return Err(Fault::NotAllowed);
+        }
+        if component.len() >= NAME_BYTES {
+            return Err(Fault::TooLong);
+        }
+        if !first {
+            push(b"/")?;
+        }
+        push(component)?;
+        first = false;
+    }
+    if first {
+        push(b".")?;
+    }
+    push(b"\0")?;
+    Ok((clean, path.ends_with(b"/")))
+}
+
+fn name_of(path: &[u8], is_folder: bool) -> Result<Vec<u8, NAME_BYTES>, Fault> {
+    let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+    let last = if last == b"." { b"" } else { last };
+    let mut name = Vec::from_slice(last).map_err(|_| Fault::TooLong)?;
+    if is_folder {
+        name.push(b'/').map_err(|_| Fault::TooLong)?;
+    }
+    Ok(name)
+}
+
+fn fault_of(errno: Errno) -> Fault {
+    match errno {
+        Errno::ENOENT | Errno::ENOTDIR => Fault::NotFound,
+        Errno::EACCES
+        | Errno::EPERM
+        | Errno::EXDEV
+        | Errno::ELOOP
+        | Errno::ENXIO
+        | Errno::ENODEV => Fault::NotAllowed,
+        Errno::ENAMETOOLONG => Fault::TooLong,
+        Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EAGAIN => Fault::Full,
+        _ => Fault::Io,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_loses_what_counts_for_nothing() {
+        for (path, expected) in [
+            (&b"a/b"[..], Ok((&b"a/b\0"[..], false))),
+            (b"//a//./b/", Ok((b"a/b\0", true))),
+            (b"/", Ok((b".\0", true))),
+            (b".", Ok((b".\0", false))),
+            (b"...", Ok((b"...\0", false))),
+            (b"a/../b", Err(Fault::NotAllowed)),
+            (b"..", Err(Fault::NotAllowed)),
+            (&[b'x'; 256], Err(Fault::TooLong)),
+        ] {
+            let got = clean(path);
+            assert_eq!(
+                got.as_ref()
+                    .map(|(path, folder)| (&path[..], *folder))
+                    .map_err(|fault| *fault),
+                expected
+            );
+        }
+    }
+
+    #[test]
+    fn a_folder_has_a_slash_behind_its_name() {
+        assert_eq!(name_of(b"a/b", true).unwrap(), b"b/");
+        assert_eq!(name_of(b".", true).unwrap(), b"/");
+        assert_eq!(name_of(b"a/b", false).unwrap(), b"b");
+    }
+}

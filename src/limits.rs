@@ -1,0 +1,197 @@
+//! The capacities of the board that `BOARD` names, checked against each other at compile time.
+//!
+//! What each capacity answers when it is reached: places give way or make newcomers wait in the
+//! ring, a full ring stops the accepting, and the kernel's backlog holds the rest.
+
+#[path = "../board/generic.rs"]
+mod generic;
+#[path = "../board/pi-3.rs"]
+mod pi_3;
+#[path = "../board/pi-4.rs"]
+mod pi_4;
+#[path = "../board/pi-zero-2.rs"]
+mod pi_zero_2;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// What a board can hold, and how long it waits. Every count is reserved before the first client.
+#[derive(Clone, Copy)]
+pub struct Board {
+    /// The name that `BOARD` chooses it by.
+    pub name: &'static str,
+    /// The board's memory, of which the tables may take a quarter at most.
+    pub memory_bytes: usize,
+    /// Connections that all workers hold together; also what one worker's table has room for.
+    pub connections_max: usize,
+    /// Children of the process pool.
+    pub workers_max: usize,
+    /// Accepted sockets that wait for a place; beyond it the kernel's backlog holds them.
+    pub ring_max: usize,
+    /// Sockets passed to a worker that it has not taken yet; beyond it others get the next one.
+    pub untaken_max: usize,
+    /// Listening sockets.
+    pub listeners_max: usize,
+    /// Cars in one send; they share one buffer per worker.
+    pub cars_per_batch_max: usize,
+    /// Bytes that one connection sends before it is the next one's turn.
+    pub turn_bytes: usize,
+    /// Room for the names of a folder, per worker; larger folders take several passes.
+    pub listing_bytes: usize,
+    /// Room for everything that start-up allocates.
+    pub arena_bytes: usize,
+    /// Stack that a process touches at most, as measured; for `budget` only.
+    pub stack_touched_bytes: usize,
+    /// How long the dispatcher gathers connections that follow one another closely.
+    pub gather_us: u64,
+    /// How long a client may stay silent after it connected.
+    pub silent_ms: u64,
+    /// How long a request may take from its first byte to its last.
+    pub request_ms: u64,
+    /// How long a connection may rest between two requests.
+    pub idle_ms: u64,
+    /// A transfer that moved nothing for so long ends.
+    pub stall_ms: u64,
+    /// How long an ended connection waits for its client to read the last answer.
+    pub linger_ms: u64,
+    /// Bytes that an ended connection reads and throws away at most.
+    pub linger_bytes: usize,
+    /// A transfer slower than this over `stall_ms` gives way while others wait.
+    pub rate_min_bytes_per_s: u64,
+}
+
+const BOARDS: [Board; 4] = [generic::BOARD, pi_3::BOARD, pi_4::BOARD, pi_zero_2::BOARD];
+
+/// The board that this program is built for.
+pub const BOARD: Board = choose(env!("BOARD"));
+
+/// Data bytes of a full car, so the most that a car carries: the protocol's, on every board.
+pub const CAR_DATA_MAX: usize = 1000;
+/// Bytes of a car's `data_len`, a signed little-endian number.
+pub const CAR_HEAD_SIZE: usize = 4;
+/// Bytes of a full car on the wire.
+pub const CAR_SIZE_MAX: usize = CAR_HEAD_SIZE + CAR_DATA_MAX;
+/// Bytes of the longest path that can be asked for: one car's data.
+pub const PATH_MAX: usize = CAR_DATA_MAX;
+/// See [`Board::connections_max`].
+pub const CONNECTIONS_MAX: usize = BOARD.connections_max;
+/// See [`Board::workers_max`].
+pub const WORKERS_MAX: usize = BOARD.workers_max;
+/// See [`Board::ring_max`].
+pub const RING_MAX: usize = BOARD.ring_max;
+/// See [`Board::listeners_max`].
+pub const LISTENERS_MAX: usize = BOARD.listeners_max;
+/// Sockets in one message to a worker, and so in one batch.
+pub const JOBS_PER_MESSAGE_MAX: usize = 16;
+/// Places in the ring: the waiting, and what can come back from workers that died.
+pub const RING_PLACES_MAX: usize = RING_MAX + WORKERS_MAX * BOARD.untaken_max;
+/// One ticket for every socket that is waiting or held. `--per-worker` is rounded up, so the
+/// places can be a few more than `CONNECTIONS_MAX`.
+pub const TICKETS_MAX: usize = CONNECTIONS_MAX + WORKERS_MAX + RING_PLACES_MAX;
+/// Bytes of a worker's car buffer: an answer's head, a batch of cars, the end car.
+pub const CAR_BUFFER_BYTES: usize = HEAD_BYTES + BOARD.cars_per_batch_max * CAR_SIZE_MAX + 4;
+/// Bytes of the longest head of a train: car(name of 256 bytes), car(size, time).
+pub const HEAD_BYTES: usize = 4 + NAME_BYTES + 4 + 16;
+/// Bytes of a file's name (NAME_MAX of limits.h) and the `/` that follows a folder's.
+pub const NAME_BYTES: usize = 256;
+/// Cars of a transfer's first batch; after that a batch is what the socket took.
+pub const CARS_PER_BATCH_FIRST: u16 = 64;
+/// Cars that a batch never goes below.
+pub const CARS_PER_BATCH_MIN: u16 = 16;
+/// How long a transfer waits for pages of a slow card before it looks again.
+pub const COLD_RETRY_MS: u64 = 3;
+/// Looks at pages that are still not there, before the worker waits for them after all.
+pub const COLD_RETRIES_MAX: u8 = 100;
+/// How often a connection asks whether its client has acknowledged everything.
+pub const ACKNOWLEDGED_POLL_MS: u64 = 20;
+/// How long after that the end car of the `raw-end` form follows.
+pub const RAW_END_PAUSE_MS: u64 = 300;
+/// Seconds (of TCP_DEFER_ACCEPT) that the kernel keeps a silent client from the accept queue.
+pub const DEFER_ACCEPT_S: u32 = 1;
+/// The delay before a child that died within a second is replaced: the first, and the longest.
+pub const RESPAWN_DELAY_MS: (u64, u64) = (10, 500);
+/// A child that lived at least so long is replaced at once.
+pub const RESPAWN_SETTLED_MS: u64 = 1_000;
+/// How long the dispatcher leaves alone what has just failed for want of the kernel's resources.
+pub const RETRY_MS: u64 = 5;
+
+/// Descriptors that the parent holds open at once, so that `accept4` never meets `EMFILE`.
+#[must_use]
+pub const fn parent_descriptors(workers: usize) -> usize {
+    let mut sum = 3; // standard input, output and error
+    sum += 2; // epoll, signals
+    sum += 2; // root, pushed file
+    sum += LISTENERS_MAX;
+    sum += 2 * workers; // both ends of every pair
+    sum += 2; // a pair in the making
+    sum += RING_MAX + 1; // the waiting, and the one just accepted
+    sum += workers * BOARD.untaken_max; // back from a worker that died
+    sum
+}
+
+/// Descriptors that a worker holds open at once, so that `openat2` never meets `EMFILE`.
+#[must_use]
+pub const fn worker_descriptors(per_worker: usize) -> usize {
+    let mut sum = 3; // standard input, output and error
+    sum += 2; // epoll, pair
+    sum += 2; // root, pushed file
+    sum += per_worker; // sockets
+    sum += per_worker; // the file that each of them is sent
+    sum += 2; // a folder on the way to a file
+    sum
+}
+
+const _: () = {
+    let mut i = 0;
+    while i < BOARDS.len() {
+        check(&BOARDS[i]);
+        i += 1;
+    }
+};
+
+const fn check(board: &Board) {
+    assert!(board.connections_max >= 256 && board.connections_max < 0xffff);
+    assert!(board.workers_max >= 2 && board.workers_max <= 64);
+    assert!(board.untaken_max >= JOBS_PER_MESSAGE_MAX);
+    assert!(board.ring_max >= JOBS_PER_MESSAGE_MAX);
+    assert!(board.listeners_max >= 1 && board.listeners_max <= 64);
+    assert!(board.cars_per_batch_max <= 1024, "IOV_MAX");
+    assert!(board.cars_per_batch_max >= CARS_PER_BATCH_FIRST as usize);
+    assert!(CARS_PER_BATCH_MIN <= CARS_PER_BATCH_FIRST);
+    assert!(board.turn_bytes >= 64 * KIB);
+    assert!(
+        board.listing_bytes >= 64 * KIB,
+        "a few hundred of the longest names"
+    );
+    assert!(board.gather_us >= 200 && board.gather_us <= 500);
+    assert!(board.linger_ms < board.stall_ms);
+    assert!(board.silent_ms <= board.idle_ms);
+    assert!(HEAD_BYTES + board.cars_per_batch_max * CAR_SIZE_MAX > 2 * PATH_MAX);
+    // One worker's table serves the whole board; the others' are never touched.
+    let tables =
+        board.connections_max * 512 + board.workers_max * (512 * KIB + board.listing_bytes);
+    assert!(
+        tables <= board.memory_bytes / 4,
+        "the tables take more than a quarter of the memory"
+    );
+}
+
+const fn choose(name: &str) -> Board {
+    let mut i = 0;
+    while i < BOARDS.len() {
+        if same(BOARDS[i].name, name) {
+            return BOARDS[i];
+        }
+        i += 1;
+    }
+    panic!("BOARD names no board; there are: generic, pi-3, pi-4, pi-zero-2 (board/NAME.rs)")
+}
+
+const fn same(left: &str, right: &str) -> bool {
+    let (left, right) = (left.as_bytes(), right.as_bytes());
+    let mut i = 0;
+    while i < left.len() && i < right.len() && left[i] == right[i] {
+        i += 1;
+    }
+    i == left.len() && i == right.len()
+}

@@ -1,0 +1,62 @@
+//! The link between a pool and a worker: jobs and orders down, tickets of ended connections up.
+
+use heapless::Vec;
+
+use crate::limits::JOBS_PER_MESSAGE_MAX;
+use crate::sys::{Descriptor, Errno};
+
+/// Tickets in one report.
+pub const REPORT_MAX: usize = 64;
+
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Protocol {
+    /// The train protocol; the client asks.
+    Ask = 0,
+    /// The train protocol; the client is sent the pushed file unasked.
+    Push = 1,
+}
+
+/// A client that is handed over.
+pub struct Job {
+    /// What the pool calls it.
+    pub ticket: u32,
+    /// What it was accepted for.
+    pub protocol: Protocol,
+    /// Its socket, which does not block.
+    pub socket: Descriptor,
+}
+
+/// What a pool wants of a worker.
+pub enum Order {
+    /// Serve these.
+    Jobs(Vec<Job, JOBS_PER_MESSAGE_MAX>),
+    /// End the oldest connection that has no request in progress. A report follows in any case, an
+    /// empty one if there is none.
+    GiveWay,
+    /// Stop: finish the transfers in progress, and end every other connection.
+    Drain,
+    /// There is no order.
+    Nothing,
+    /// The pool is gone, or needs the worker no more.
+    Closed,
+}
+
+/// A worker's side of the link.
+pub trait Link {
+    /// Readable when there may be an order, writable when a report may be taken.
+    fn descriptor(&self) -> &Descriptor;
+
+    /// Takes the next order; never blocks.
+    ///
+    /// # Errors
+    /// Anything is fatal to the worker: it can no longer know what it holds.
+    fn receive(&mut self) -> Result<Order, Errno>;
+
+    /// Reports ended connections, at most `REPORT_MAX`; never blocks.
+    ///
+    /// # Errors
+    /// `EAGAIN` when the link takes no more for now; anything else is fatal to the worker.
+    fn report(&mut self, tickets: &[u32]) -> Result<(), Errno>;
+}

@@ -1,0 +1,133 @@
+//! Passing sockets to a child, and tickets back: the messages on a pair.
+//!
+//! Down: one byte that says what, then 5 bytes a job (ticket, protocol), with the job's socket
+//! beside it. Up: one byte, then 4 bytes a ticket. Anything else is a bug on the other side.
+
+use heapless::Vec;
+
+use crate::limits::JOBS_PER_MESSAGE_MAX;
+use crate::link::{Job, Link, Order, Protocol, REPORT_MAX};
+use crate::sys::{self, Descriptor, Errno};
+
+const JOBS: u8 = 1;
+const GIVE_WAY: u8 = 2;
+const DRAIN: u8 = 3;
+const ENDED: u8 = 4;
+
+const JOB_BYTES: usize = 5;
+const ORDER_BYTES: usize = 1 + JOBS_PER_MESSAGE_MAX * JOB_BYTES;
+const REPORT_BYTES: usize = 1 + REPORT_MAX * 4;
+
+/// Sends jobs to a child; never blocks. The caller closes its sockets once they are sent.
+///
+/// # Errors
+/// `EAGAIN` or `ETOOMANYREFS`: not sent, try later. `EPIPE`: the child is gone.
+pub(super) fn send_jobs(pair: &Descriptor, jobs: &[Job]) -> Result<(), Errno> {
+    assert!((1..=JOBS_PER_MESSAGE_MAX).contains(&jobs.len()));
+    let mut bytes: Vec<u8, ORDER_BYTES> = Vec::new();
+    let mut sockets: Vec<i32, JOBS_PER_MESSAGE_MAX> = Vec::new();
+    let _ = bytes.push(JOBS);
+    for job in jobs {
+        let _ = bytes.extend_from_slice(&job.ticket.to_le_bytes());
+        let _ = bytes.push(job.protocol as u8);
+        let _ = sockets.push(job.socket.raw());
+    }
+    assert_eq!(bytes.len(), 1 + sockets.len() * JOB_BYTES);
+    sys::send_message(pair.raw(), &bytes, &sockets)
+}
+
+/// Asks a child to end its oldest idle connection.
+pub(super) fn send_give_way(pair: &Descriptor) -> Result<(), Errno> {
+    sys::send_message(pair.raw(), &[GIVE_WAY], &[])
+}
+
+/// Tells a child to finish.
+pub(super) fn send_drain(pair: &Descriptor) -> Result<(), Errno> {
+    sys::send_message(pair.raw(), &[DRAIN], &[])
+}
+
+/// Takes an order from a pair: what a child does, and the parent from the end of a dead one.
+pub(super) fn receive_order(pair: &Descriptor) -> Result<Order, Errno> {
+    let mut bytes = [0; ORDER_BYTES];
+    let received = match sys::receive_message(pair.raw(), &mut bytes) {
+        Err(Errno::EAGAIN) => return Ok(Order::Nothing),
+        result => result?,
+    };
+    let Some((kind, rest)) = bytes[..received.size].split_first() else {
+        return Ok(Order::Closed);
+    };
+    match *kind {
+        JOBS => {
+            assert_eq!(
+                rest.len(),
+                received.descriptors.len() * JOB_BYTES,
+                "a socket for each job"
+            );
+            let jobs = received
+                .descriptors
+                .into_iter()
+                .zip(rest.chunks_exact(JOB_BYTES));
+            Ok(Order::Jobs(
+                jobs.map(|(socket, job)| read_job(socket, job)).collect(),
+            ))
+        }
+        GIVE_WAY => Ok(Order::GiveWay),
+        DRAIN => Ok(Order::Drain),
+        other => panic!("order {other} on a pair"),
+    }
+}
+
+fn read_job(socket: Descriptor, bytes: &[u8]) -> Job {
+    let (ticket, protocol) = bytes.split_first_chunk().expect("JOB_BYTES");
+    let protocol = match protocol {
+        [0] => Protocol::Ask,
+        [1] => Protocol::Push,
+        other => panic!("protocol {other:?} on a pair"),
+    };
+    Job {
+        ticket: u32::from_le_bytes(*ticket),
+        protocol,
+        socket,
+    }
+}
+
+/// Takes a report from a child; `None` when there is none, or the child is gone.
+pub(super) fn receive_report(pair: &Descriptor) -> Result<Option<Vec<u32, REPORT_MAX>>, Errno> {
+    let mut bytes = [0; REPORT_BYTES];
+    let size = match sys::receive(pair.raw(), &mut bytes, false) {
+        Err(Errno::EAGAIN) | Ok(0) => return Ok(None),
+        result => result?,
+    };
+    if bytes[0] != ENDED || !(size - 1).is_multiple_of(4) {
+        return Err(Errno::EPROTO);
+    }
+    let tickets = bytes[1..size]
+        .chunks_exact(4)
+        .map(|ticket| u32::from_le_bytes(ticket.try_into().expect("4 bytes")));
+    Ok(Some(tickets.collect()))
+}
+
+/// A child's side of its pair.
+pub(super) struct Pair {
+    pub(super) descriptor: Descriptor,
+}
+
+impl Link for Pair {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn receive(&mut self) -> Result<Order, Errno> {
+        receive_order(&self.descriptor)
+    }
+
+    fn report(&mut self, tickets: &[u32]) -> Result<(), Errno> {
+        let mut bytes: Vec<u8, REPORT_BYTES> = Vec::new();
+        let _ = bytes.push(ENDED);
+        for ticket in tickets {
+            let _ = bytes.extend_from_slice(&ticket.to_le_bytes());
+        }
+        assert_eq!(bytes.len(), 1 + tickets.len() * 4);
+        sys::send_message(self.descriptor.raw(), &bytes, &[])
+    }
+}

@@ -1,0 +1,71 @@
+//! A descriptor whose free state is all zeroes, so that tables of them stay in `.bss`.
+
+use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+
+use super::{Errno, retry};
+
+/// An open descriptor, or none. It is closed by [`Descriptor::close`] only: tables own it.
+#[derive(Default)]
+pub struct Descriptor {
+    raw_plus_one: i32,
+}
+
+impl Descriptor {
+    /// No descriptor.
+    pub const NONE: Self = Self { raw_plus_one: 0 };
+
+    /// The number, for system calls. Panics if there is none.
+    #[must_use]
+    pub fn raw(&self) -> RawFd {
+        assert!(self.raw_plus_one > 0, "no descriptor here");
+        self.raw_plus_one - 1
+    }
+
+    /// Whether there is a descriptor.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.raw_plus_one > 0
+    }
+
+    /// Closes the descriptor, if there is one.
+    pub fn close(&mut self) {
+        if self.is_open() {
+            // SAFETY: this value is the only owner of the descriptor, and gives it up here.
+            drop(unsafe { OwnedFd::from_raw_fd(self.raw()) });
+            self.raw_plus_one = 0;
+        }
+    }
+
+    /// Gives the descriptor away, leaving none.
+    pub fn take(&mut self) -> Self {
+        core::mem::take(self)
+    }
+
+    /// Takes charge of a raw descriptor, as a system call returned it.
+    pub(super) fn from_raw(raw: usize) -> Self {
+        Self {
+            raw_plus_one: i32::try_from(raw).expect("descriptors are small numbers") + 1,
+        }
+    }
+}
+
+impl From<OwnedFd> for Descriptor {
+    fn from(owned: OwnedFd) -> Self {
+        Self {
+            raw_plus_one: owned.into_raw_fd() + 1,
+        }
+    }
+}
+
+/// The descriptor in the form that nix takes. Panics if there is none.
+#[must_use]
+pub fn borrow(descriptor: &Descriptor) -> BorrowedFd<'_> {
+    // SAFETY: the descriptor is open, and the borrow keeps it from being closed.
+    unsafe { BorrowedFd::borrow_raw(descriptor.raw()) }
+}
+
+/// write(2) to a standard descriptor.
+pub fn write(raw: RawFd, bytes: &[u8]) -> Result<usize, Errno> {
+    // SAFETY: the kernel reads `bytes` only.
+    retry(|| unsafe { libc::write(raw, bytes.as_ptr().cast(), bytes.len()) } as i64)
+}

@@ -1,0 +1,62 @@
+//! The system calls that nix lacks, or offers only with allocation or with 32-bit offsets.
+//!
+//! This is where a reviewer looks for `unsafe`. Nothing here allocates, blocks on a socket or
+//! retries by itself, except that `EINTR` never leaves this module.
+#![allow(unsafe_code)] // system calls
+
+mod descriptor;
+mod file;
+mod process;
+mod shared;
+mod socket;
+
+pub use descriptor::{Descriptor, borrow, write};
+pub use file::{
+    Directory, Opened, advise_needed, getdents, open_beneath, open_file, open_folder,
+    open_followed, read_at, read_cars, rewind, send_file,
+};
+pub use nix::errno::Errno;
+pub use process::{
+    Exit, abort, become_child, close_all_but, exit_now, fork, heap_bytes, kill_child,
+    open_files_limit, process_id, raise_open_files_limit, reap, sleep_us,
+};
+pub use shared::shared_counters;
+pub use socket::{
+    Peer, Received, accept, listen, pair, receive, receive_message, send, send_message,
+    shutdown_write, unacknowledged,
+};
+
+use nix::time::{ClockId, clock_gettime};
+
+/// Milliseconds on the monotonic clock, which no change of the date moves. Never 0.
+#[must_use]
+pub fn now_ms() -> u64 {
+    now_us() / 1000
+}
+
+/// Microseconds on the monotonic clock.
+#[must_use]
+pub fn now_us() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("CLOCK_MONOTONIC is always there");
+    // Both parts are never negative on this clock. One second more, so that 0 can mean "never".
+    (now.tv_sec() as u64 + 1) * 1_000_000 + now.tv_nsec() as u64 / 1000
+}
+
+/// The result of a raw system call: what it returned, or `errno`.
+fn check(returned: i64) -> Result<usize, Errno> {
+    if returned < 0 {
+        Err(Errno::last())
+    } else {
+        Ok(returned as usize)
+    }
+}
+
+/// Calls until a signal does not interrupt.
+fn retry(mut call: impl FnMut() -> i64) -> Result<usize, Errno> {
+    loop {
+        match check(call()) {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The plan of an answer: which bytes stand at which position of it.
+//!
+//! The plan is all that a connection stores of an answer, so a send can stop and go on anywhere.
+
+use heapless::Vec;
+
+use super::{CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX, Fault};
+use crate::limits::HEAD_BYTES;
+
+/// The form of an answer. `Ask` answers a request, the others are pushed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Form {
+    /// car(name) car(size, mtime) car(data)* car()
+    Ask,
+    /// As `Ask` for a folder: car(name) car(size, mtime), behind which a listing follows, whose size
+    /// nobody knows yet
+    Folder,
+    /// car(name) car(size) car(data)* car()
+    Sized,
+    /// car(name) car(size), then the bytes themselves
+    Raw,
+    /// As `Raw`, and a car() once the client has acknowledged everything
+    RawEnd,
+    /// car(name) car(data)* car()
+    Plain,
+}
+
+impl Form {
+    /// Whether the file's bytes travel without cars.
+    #[must_use]
+    pub fn is_raw(self) -> bool {
+        matches!(self, Self::Raw | Self::RawEnd)
+    }
+
+    /// Whether an end car closes the train at once.
+    fn has_end_car(self) -> bool {
+        !self.is_raw() && self != Self::Folder
+    }
+}
+
+/// The first bytes of an answer.
+pub type Head = Vec<u8, HEAD_BYTES>;
+
+/// Where a position lies.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Section {
+    /// So many bytes into the head.
+    Head(usize),
+    /// In the car with this number, so many bytes into it (its length included).
+    Cars(u64, usize),
+    /// So many bytes into the data, where they travel without cars.
+    Raw(u64),
+    /// So many bytes into the end car.
+    End(usize),
+    /// Behind the last byte.
+    Done,
+}
+
+/// An answer as a function of position. All zeroes is an answer of nothing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Plan {
+    /// First byte of the file that is sent.
+    pub offset: u64,
+    /// Bytes of the file that are sent.
+    pub data_size: u64,
+    /// The answer's form.
+    pub form: Form,
+    /// The number of the fault that is the whole answer, or 0: an `Option`'s none is not all zeroes.
+    fault: u8,
+    head_size: u16,
+}
+
+impl Plan {
+    /// An answer of nothing.
+    pub const NOTHING: Self = Self {
+        offset: 0,
+        data_size: 0,
+        form: Form::Ask,
+        fault: 0,
+        head_size: 0,
+    };
+
+    /// Plans to send `data_size` bytes from `offset` after a head of `head_size` bytes.
+    #[must_use]
+    pub fn new(form: Form, head_size: usize, offset: u64, data_size: u64) -> Self {
+        assert!(head_size <= HEAD_BYTES);
+        Self {
+            offset,
+            data_size,
+            form,
+            fault: 0,
+            head_size: head_size as u16,
+        }
+    }
+
+    /// Plans to send nothing but a fault.
+    #[must_use]
+    pub fn fault(fault: Fault) -> Self {
+        Self {
+            offset: 0,
+            data_size: 0,
+            form: Form::Ask,
+            fault: fault as u8,
+            head_size: CAR_HEAD_SIZE as u16,
+        }
+    }
+
+    /// The fault that is the whole answer.
+    #[must_use]
+    pub fn as_fault(&self) -> Option<Fault> {
+        Fault::ALL
+            .into_iter()
+            .find(|fault| *fault as u8 == self.fault)
+    }
+
+    /// Bytes of the head.
+    #[must_use]
+    pub fn head_size(&self) -> u64 {
+        u64::from(self.head_size)
+    }
+
+    /// Cars that carry the data; all are full but the last.
+    #[must_use]
+    pub fn cars(&self) -> u64 {
+        if self.form.is_raw() {
+            0
+        } else {
+            self.data_size.div_ceil(CAR_DATA_MAX as u64)
+        }
+    }
+
+    /// Bytes of the whole answer; what `RawEnd` sends later is not counted.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        let end = if self.fault == 0 && self.form.has_end_car() {
+            CAR_HEAD_SIZE as u64
+        } else {
+            0
+        };
+        self.end_of_data() + end
+    }
+
+    fn end_of_data(&self) -> u64 {
+        self.head_size() + self.data_size + self.cars() * CAR_HEAD_SIZE as u64
+    }
+
+    /// Where `position`, counted from the answer's first byte, lies.
+    #[must_use]
+    pub fn section(&self, position: u64) -> Section {
+        if position < self.head_size() {
+            Section::Head(position as usize)
+        } else if position < self.end_of_data() {
+            let within = position - self.head_size();
+            if self.form.is_raw() {
+                Section::Raw(within)
+            } else {
+                let car_size = CAR_SIZE_MAX as u64;
+                Section::Cars(within / car_size, (within % car_size) as usize)
+            }
+        } else if position < self.size() {
+            Section::End((position - self.end_of_data()) as usize)
+        } else {
+            assert_eq!(position, self.size(), "nothing lies behind the end");
+            Section::Done
+        }
+    }
+
+    /// The data bytes of the car with this number.
+    #[must_use]
+    pub fn car_data(&self, car: u64) -> usize {
+        let before = car * CAR_DATA_MAX as u64;
+        assert!(before < self.data_size, "there is no such car");
+        (self.data_size - before).min(CAR_DATA_MAX as u64) as usize
+    }
+
+    /// Makes the first bytes of an answer about a file or folder.
+    #[must_use]
+    pub fn head(form: Form, name: &[u8], size: u64, mtime_ns: i64) -> Head {
+        let mut head = Head::new();
+        push_car(&mut head, &[name]);
+        match form {
+            Form::Ask | Form::Folder => {
+                push_car(&mut head, &[&size.to_le_bytes(), &mtime_ns.to_le_bytes()])
+            }
+            Form::Sized | Form::Raw | Form::RawEnd => push_car(&mut head, &[&size.to_le_bytes()]),
+            Form::Plain => {}
+        }
+        head
+    }
+}
+
+fn push_car(head: &mut Head, parts: &[&[u8]]) {
+    let data_len: usize = parts.iter().map(|part| part.len()).sum();
+    assert!((1..=CAR_DATA_MAX).contains(&data_len));
+    let length = (data_len as i32).to_le_bytes();
+    for part in core::iter::once(&length[..]).chain(parts.iter().copied()) {
+        head.extend_from_slice(part)
+            .expect("HEAD_BYTES is the sum of the longest parts");
+    }
+}

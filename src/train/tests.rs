@@ -1,0 +1,137 @@
+use super::*;
+
+fn request(path: &[u8], range: &[u8]) -> std::vec::Vec<u8> {
+    let mut bytes = (path.len() as i32).to_le_bytes().to_vec();
+    bytes.extend(path);
+    if !range.is_empty() {
+        bytes.extend((range.len() as i32).to_le_bytes());
+        bytes.extend(range);
+    }
+    bytes.extend([0; 4]);
+    bytes
+}
+
+#[test]
+fn a_request_is_whole_only_at_its_last_byte() {
+    for range in [&[][..], &[7, 0, 0, 0, 0, 0, 0, 1], &[1; 16]] {
+        let bytes = request(b"some/path", range);
+        for end in 0..bytes.len() {
+            assert_eq!(parse(&bytes[..end]), Ok(None), "at {end}");
+        }
+        let whole = parse(&bytes).unwrap().unwrap();
+        assert_eq!((whole.path, whole.size), (&b"some/path"[..], bytes.len()));
+        let mut followed = bytes.clone();
+        followed.extend(request(b"next", &[]));
+        assert_eq!(parse(&followed), Ok(Some(whole)));
+    }
+    let ranged = request(b"p", &[7, 0, 0, 0, 0, 0, 0, 1]);
+    assert_eq!(parse(&ranged).unwrap().unwrap().offset, 7 + (1 << 56));
+    let both = request(
+        b"p",
+        &[[2, 0, 0, 0, 0, 0, 0, 0], [3, 0, 0, 0, 0, 0, 0, 0]].concat(),
+    );
+    let both = parse(&both).unwrap().unwrap();
+    assert_eq!((both.offset, both.length), (2, Some(3)));
+}
+
+#[test]
+fn a_malformed_request_is_named() {
+    assert_eq!(parse(&[0, 0, 0, 0]), Err(Fault::Malformed), "no path");
+    assert_eq!(parse(&request(b"a\0b", &[])), Err(Fault::Malformed));
+    assert_eq!(parse(&request(b"a", &[1; 7])), Err(Fault::Malformed));
+    assert_eq!(parse(&request(b"a", &[1; 17])), Err(Fault::Malformed));
+    assert_eq!(parse(&(-1i32).to_le_bytes()), Err(Fault::Malformed));
+    assert_eq!(parse(&i32::MIN.to_le_bytes()), Err(Fault::Malformed));
+    assert_eq!(parse(&1001i32.to_le_bytes()), Err(Fault::TooLong));
+    assert!(parse(&request(&[b'x'; 1000], &[])).unwrap().is_some());
+    let mut no_end = request(b"a", &[1; 8]);
+    let last = no_end.len() - 4;
+    no_end[last] = 1;
+    no_end.push(0);
+    assert_eq!(
+        parse(&no_end),
+        Err(Fault::Malformed),
+        "a third car with data"
+    );
+}
+
+#[test]
+fn no_bytes_make_the_parser_panic() {
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    for _ in 0..20_000 {
+        let mut bytes = request(b"abc", &[1; 16]);
+        for _ in 0..3 {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let index = (random >> 32) as usize % bytes.len();
+            bytes[index] = random as u8;
+        }
+        let _ = parse(&bytes);
+    }
+}
+
+/// The whole answer, made byte by byte from the plan's sections.
+fn wire(plan: &Plan, head: &[u8], file: &[u8]) -> std::vec::Vec<u8> {
+    let byte = |position| match plan.section(position) {
+        Section::Head(at) => head[at],
+        Section::Cars(car, within) => {
+            let length = (plan.car_data(car) as i32).to_le_bytes();
+            let data = plan.offset as usize + car as usize * CAR_DATA_MAX;
+            if within < 4 {
+                length[within]
+            } else {
+                file[data + within - 4]
+            }
+        }
+        Section::Raw(within) => file[(plan.offset + within) as usize],
+        Section::End(_) => 0,
+        Section::Done => panic!("behind the end"),
+    };
+    let bytes = (0..plan.size()).map(byte).collect();
+    assert_eq!(plan.section(plan.size()), Section::Done);
+    bytes
+}
+
+#[test]
+fn the_example_of_the_protocol_is_2536_bytes() {
+    let file: std::vec::Vec<u8> = (0..2500).map(|i| (i * 7) as u8).collect();
+    let head = Plan::head(Form::Sized, b"file", 2500, 0);
+    let plan = Plan::new(Form::Sized, head.len(), 0, 2500);
+    let wire = wire(&plan, &head, &file);
+    assert_eq!(wire.len(), 2536);
+    assert_eq!(&wire[..20], b"\x04\0\0\0file\x08\0\0\0\xc4\x09\0\0\0\0\0\0");
+    assert_eq!(&wire[20..24], &1000i32.to_le_bytes());
+    assert_eq!(&wire[24..1024], &file[..1000]);
+    assert_eq!(&wire[2028..2032], &500i32.to_le_bytes());
+    assert_eq!(&wire[2032..], [&file[2000..], &[0; 4]].concat());
+}
+
+#[test]
+fn every_size_at_an_edge_adds_up() {
+    let file = std::vec![0xab; 3005];
+    for form in [Form::Ask, Form::Sized, Form::Raw, Form::RawEnd, Form::Plain] {
+        for size in [0, 1, 999, 1000, 1001, 1999, 2000, 2001, 3000] {
+            let head = Plan::head(form, b"n", size, -5);
+            let plan = Plan::new(form, head.len(), 5, size);
+            assert_eq!(
+                wire(&plan, &head, &file).len() as u64,
+                plan.size(),
+                "{form:?} {size}"
+            );
+        }
+    }
+    let huge = Plan::new(Form::Ask, 30, 0, 1 << 40);
+    assert_eq!(
+        huge.section(30 + 1004 * 5_000_000_000 + 3),
+        Section::Cars(5_000_000_000 % huge.cars(), 3)
+    );
+}
+
+#[test]
+fn a_fault_is_one_negative_car() {
+    let plan = Plan::fault(Fault::TooSlow);
+    assert_eq!(plan.size(), 4);
+    assert_eq!(i32::from_le_bytes(Fault::TooSlow.car()), -110);
+    assert_eq!(plan.section(0), Section::Head(0));
+}

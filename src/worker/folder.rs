@@ -1,0 +1,112 @@
+//! The listing of a folder, as one connection's turns. A worker's connections share one listing.
+
+use super::connection::{Phase, Queue};
+use super::slab::Slot;
+use super::{Step, Turns, Worker};
+use crate::files::Progress;
+use crate::sys::{self, Errno};
+use crate::train::CAR_SIZE_MAX;
+
+impl Worker {
+    pub(super) fn begin_listing(&mut self, slot: Slot) -> Step {
+        let connection = self.connections.get(slot);
+        connection.phase = Phase::Listing;
+        (connection.skip, connection.within) = (0, 0);
+        // The head is sent: from now on the name is that of the entry where the next car starts.
+        self.files.get(connection.file).name.clear();
+        Step::Again
+    }
+
+    /// Reads a part of the folder, or sends a batch of its listing.
+    pub(super) fn list(&mut self, turns: &Turns, slot: Slot) -> Step {
+        let owner = slot.index() as u16 + 1;
+        let file = self.connections.get(slot).file;
+        if self.listing_owner != owner {
+            if self.listing_owner != 0 {
+                self.connections.get(slot).queued = Queue::Listing;
+                self.listing_queue.push_back(&mut self.connections, slot);
+                // It waits for the worker now, not for its client.
+                self.deadlines.disarm(&mut self.connections, slot);
+                return Step::Wait;
+            }
+            self.listing_owner = owner;
+            if self.listing.begin(self.files.get(file)).is_err() {
+                return Step::End;
+            }
+        }
+        self.await_client(turns, slot);
+        match self.listing.step(self.files.get(file)) {
+            Ok(Progress::More) => Step::Again,
+            Ok(Progress::Ready) => self.send_listing(turns, slot),
+            Err(errno) => {
+                log::warn!("a folder cannot be read: {errno}; its listing ends early");
+                Step::End
+            }
+        }
+    }
+
+    fn send_listing(&mut self, turns: &Turns, slot: Slot) -> Step {
+        let connection = self.connections.get(slot);
+        let file = self.files.get(connection.file);
+        let (laid, at_end) = self.listing.lay(file, connection.skip, &mut self.buffer);
+        let within = usize::from(connection.within);
+        if within > 0 {
+            // A part of this car is sent; the rest must be what it was.
+            let car = laid.min(CAR_SIZE_MAX);
+            if car < within || fingerprint(&self.buffer[..car]) != connection.car_check {
+                log::debug!("a folder changed while its listing was sent; the listing ends early");
+                return Step::End;
+            }
+        }
+        if laid == 0 {
+            // All of this pass is sent; the next one goes on behind it.
+            return match self.listing.begin(file) {
+                Ok(()) => Step::Again,
+                Err(_) => Step::End,
+            };
+        }
+        let sent_now = match sys::send(connection.socket.raw(), &self.buffer[within..laid], !at_end)
+        {
+            Ok(sent_now) => sent_now,
+            Err(Errno::EAGAIN) => 0,
+            Err(_) => return Step::End,
+        };
+        if sent_now > 0 {
+            connection.advance(sent_now);
+        }
+        if at_end && within + sent_now == laid {
+            self.leave_listing(slot);
+            return self.answered(turns, slot);
+        }
+        let cars = (within + sent_now) / CAR_SIZE_MAX;
+        connection.within = ((within + sent_now) % CAR_SIZE_MAX) as u16;
+        let car = &self.buffer[cars * CAR_SIZE_MAX..laid];
+        connection.car_check = fingerprint(&car[..car.len().min(CAR_SIZE_MAX)]);
+        connection.skip = self.listing.advance(file, cars);
+        if within + sent_now == laid {
+            return Step::Again;
+        }
+        // A slow client must not keep the listing from the others.
+        self.leave_listing(slot);
+        Step::Wait
+    }
+
+    /// Gives the listing to the next one, if this connection has it.
+    pub(super) fn leave_listing(&mut self, slot: Slot) {
+        if self.listing_owner != slot.index() as u16 + 1 {
+            return;
+        }
+        self.listing_owner = 0;
+        if let Some(next) = self.listing_queue.pop_front(&mut self.connections) {
+            self.connections.get(next).queued = Queue::None;
+            self.make_ready(next);
+        }
+    }
+}
+
+/// FNV-1a, to see that a car that is made again is the same.
+fn fingerprint(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    })
+}

@@ -1,0 +1,70 @@
+//! The slab: a worker's connections, at fixed places.
+
+use super::connection::{Connection, Phase};
+use crate::limits::CONNECTIONS_MAX;
+
+/// A place in the slab.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Slot(u16);
+
+impl Slot {
+    pub(super) const fn from_index(index: u16) -> Self {
+        Self(index)
+    }
+
+    pub(super) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// Connections, at most `CONNECTIONS_MAX`. All zeroes is an empty slab, and a place is touched only
+/// when those before it have been in use at once.
+pub(super) struct Slab {
+    entries: [Connection; CONNECTIONS_MAX],
+    touched: u16,
+    /// 0 for none, else slot + 1.
+    first_free: u16,
+}
+
+impl Slab {
+    pub(super) const fn new() -> Self {
+        Self {
+            entries: [const { Connection::FREE }; CONNECTIONS_MAX],
+            touched: 0,
+            first_free: 0,
+        }
+    }
+
+    /// Gives the connection back if every place is taken.
+    pub(super) fn insert(&mut self, connection: Connection) -> Result<Slot, Connection> {
+        let slot = match self.first_free.checked_sub(1) {
+            Some(free) => {
+                self.first_free = self.entries[usize::from(free)].next_free();
+                Slot(free)
+            }
+            None if usize::from(self.touched) < CONNECTIONS_MAX => {
+                self.touched += 1;
+                Slot(self.touched - 1)
+            }
+            None => return Err(connection),
+        };
+        self.entries[slot.index()] = connection;
+        Ok(slot)
+    }
+
+    /// Frees the place of a connection that has ended.
+    pub(super) fn remove(&mut self, slot: Slot) {
+        let entry = &mut self.entries[slot.index()];
+        assert_eq!(
+            entry.phase,
+            Phase::Ended,
+            "a place is freed once, when its socket is closed"
+        );
+        *entry = Connection::free_before(self.first_free);
+        self.first_free = slot.0 + 1;
+    }
+
+    pub(super) fn get(&mut self, slot: Slot) -> &mut Connection {
+        &mut self.entries[slot.index()]
+    }
+}
