@@ -37,9 +37,8 @@ use_std() {
 }
 
 unpack_debian_rust() {
-  local work version architecture deb driver llvm
-  work=$(mktemp -d "$cache/unpack.XXXXXX")
-  trap 'rm -rf "$work"' EXIT
+  local version architecture deb driver llvm work=$cache/rust.new
+  rm -rf "$work"
   version=$(debian_rust_version)
   driver=$(dependency_of "libstd-rust-web-dev=$version" 'libstd-rust-web-[0-9][0-9.]*')
   llvm=$(dependency_of "$driver=$version" 'libllvm[0-9]*')
@@ -54,6 +53,7 @@ unpack_debian_rust() {
   lay_out_rust "$work/root/usr" "$work/rust"
   "$work/rust/bin/rustc" -V >&2 || die "the unpacked compiler does not run"
   publish "$work/rust" "$debian_rust"
+  rm -rf "$work"
 }
 
 debian_rust_version() {
@@ -77,13 +77,15 @@ download_foreign() {
   hash=$(awk -v key="$package $version $architecture" '$1 " " $2 " " $3 == key { print $4 }' <<<"$known_hashes")
   if [ -z "$hash" ]; then
     say "no known hash of $package $version for $architecture: asking Debian's signed list"
-    with_index_of "$architecture" apt-get -qq update >&2
+    with_index_of "$architecture" apt-get -qq update >&2 || say "apt-get update for $architecture reported errors"
     (cd "$folder" && with_index_of "$architecture" apt-get -qq download "$package=$version") ||
       die "$package $version for $architecture cannot be had with a check"
     return
   fi
-  address=$(cd "$folder" && apt-get -qq download --print-uris "$package=$version" | cut -d"'" -f2)
-  /usr/lib/apt/apt-helper -qq download-file "${address%_*.deb}_$architecture.deb" \
+  # Asked from a folder of its own: apt names no address for a package that lies there already.
+  address=$(cd "$(mktemp -d "$folder/empty.XXXXXX")" && apt-get -qq download --print-uris "$package=$version" | cut -d"'" -f2)
+  [ -n "$address" ] || die "apt has no address for $package $version"
+  /usr/lib/apt/apt-helper -qq -o APT::Sandbox::User=root download-file "${address%_*.deb}_$architecture.deb" \
     "$folder/${package}_$architecture.deb" "SHA256:$hash" >&2 || die "$package $version for $architecture: wrong or missing"
 }
 
