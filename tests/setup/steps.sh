@@ -1,0 +1,126 @@
+# shellcheck shell=bash disable=SC2154 # `me`, `top` and `cache` come from those who source it
+# The steps of tests/run. Each runs in a process of its own under `set -e`, gets its target as $1, and
+# fails by its exit status.
+
+# The environment of whoever starts the tests must not change what is built; BOARD may.
+unset RUSTFLAGS CARGO_TARGET_DIR CARGO_BUILD_TARGET TRAINYARD_PROGRAMS TRAINYARD_RUNNER TRAINYARD_STATIC
+
+steps_of() {
+  case $1 in
+    host) echo setup fmt clippy docs boards static unit integration ;;
+    aarch64 | armv7) echo setup boards static unit integration ;;
+    kernel) echo setup large-file ;;
+  esac
+}
+
+step_setup() {
+  local packages
+  lock
+  read -ra packages <<<"$(packages_of "$1" | tr '\n' ' ')"
+  install "${packages[@]}"
+  case $1 in
+    aarch64 | armv7) set_up_std "$(triple_of "$1")" ;;
+    kernel)
+      set_up_std "$(triple_of armv7)"
+      tests/kernel/run --setup
+      ;;
+  esac
+  say "$1 has what it needs"
+}
+
+step_fmt() {
+  need_component fmt rustfmt
+  cargo fmt --check
+}
+
+step_clippy() {
+  need_component clippy clippy
+  cargo clippy --all-targets -- -D warnings
+}
+
+need_component() {
+  cargo "$1" --version >/dev/null 2>&1 || die "cargo $1 is missing: rustup component add $2"
+}
+
+step_docs() { RUSTDOCFLAGS='-D warnings' cargo doc --no-deps; }
+
+# Every board compiles, and a board that does not exist is refused by a message that lists those that do.
+step_boards() {
+  local board boards output target
+  target=$(triple_of "$1")
+  use_target "$1"
+  # The board is part of what cargo compares: in a folder of its own it undoes nobody's build.
+  export CARGO_TARGET_DIR=$CARGO_TARGET_DIR-boards
+  boards=$(board_names)
+  [ -n "$boards" ] || die "there is no board in board/"
+  for board in $boards; do
+    echo "board $board"
+    BOARD=$board cargo check --lib --bins --target "$target"
+  done
+  if output=$(BOARD=no-such-board cargo check --lib --target "$target" 2>&1); then
+    die "BOARD=no-such-board was accepted"
+  fi
+  for board in $boards; do
+    grep -qF -- "$board" <<<"$output" || die "the message about an unknown board does not name $board: $output"
+  done
+  echo "an unknown board is refused"
+}
+
+board_names() {
+  local file
+  for file in board/*.rs; do
+    if [ -e "$file" ] && [ "$file" != board/mod.rs ]; then basename "$file" .rs; fi
+  done
+}
+
+# use_target TARGET: cargo then builds for it. Folders are apart because compilers may differ.
+use_target() {
+  if [ "$1" = host ]; then export CARGO_TARGET_DIR=$top/target/tests/host; else use_std "$(triple_of "$1")"; fi
+}
+
+# The programs as they go to a board: optimized and without shared libraries.
+step_static() {
+  use_target "$1"
+  export CARGO_TARGET_DIR=$CARGO_TARGET_DIR-static
+  RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --bins --target "$(triple_of "$1")"
+  ls -l "$(static_programs "$1")/trainyard"
+}
+
+static_programs() {
+  case $1 in
+    host) echo "$top/target/tests/host-static/$(host_triple)/release" ;;
+    *) echo "$top/target/tests/arm-static/$(triple_of "$1")/release" ;;
+  esac
+}
+
+step_unit() {
+  if [ "$1" = host ]; then
+    cargo test --no-fail-fast --lib --bins
+    cargo test --no-fail-fast --doc
+  else
+    use_target "$1"
+    cargo test --no-fail-fast --lib --bins --target "$(triple_of "$1")"
+  fi
+}
+
+# The tests are always programs of this machine; what they start are the programs of the target. Naming
+# the tests by a pattern includes those which a plain `cargo test` leaves out for want of tools.
+step_integration() {
+  compgen -G 'tests/*.rs' >/dev/null || die "there are no integration tests in tests/"
+  if [ "$1" = host ]; then
+    TRAINYARD_STATIC=$(static_programs host)/trainyard
+    export TRAINYARD_STATIC
+    [ -x "$TRAINYARD_STATIC" ] || die "the static program was not built"
+  else
+    (use_target "$1" && cargo build --bins --target "$(triple_of "$1")")
+    TRAINYARD_PROGRAMS=$top/target/tests/arm/$(triple_of "$1")/debug
+    TRAINYARD_RUNNER=$(runner_of "$1")
+    export TRAINYARD_PROGRAMS TRAINYARD_RUNNER
+  fi
+  cargo test --no-fail-fast --test '*'
+}
+
+step_large-file() {
+  (step_static armv7)
+  tests/kernel/run "$(static_programs armv7)/trainyard"
+}
