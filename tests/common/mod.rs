@@ -1,0 +1,53 @@
+//! What the tests of the server share: starting it, asking it, random files, checksums.
+#![allow(dead_code)] // each test uses its part
+
+pub mod ask;
+pub mod program;
+pub mod server;
+
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
+/// Bytes that are the same for the same seed, and have no pattern (xorshift64*).
+pub fn random_bytes(seed: u64, size: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(size + 8);
+    while bytes.len() < size {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        bytes.extend(state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes());
+    }
+    bytes.truncate(size);
+    bytes
+}
+
+/// Writes a file of random bytes, and returns them.
+pub fn random_file(path: &Path, seed: u64, size: usize) -> Vec<u8> {
+    let bytes = random_bytes(seed, size);
+    std::fs::File::create(path)
+        .and_then(|mut file| file.write_all(&bytes))
+        .unwrap();
+    bytes
+}
+
+/// A checksum, for what is too large to show.
+pub fn checksum(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Waits until `condition` holds; panics after `limit` with `what`.
+#[track_caller]
+pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < limit, "{what}: not within {limit:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

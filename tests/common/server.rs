@@ -1,0 +1,179 @@
+//! A running server, which ends with the test.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::program;
+
+/// Far beyond what any step needs, so that a hang is told from a slow machine.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    /// Where it listens, in the order of its lines.
+    pub addresses: Vec<SocketAddr>,
+    log: Arc<Mutex<String>>,
+}
+
+impl Server {
+    /// Starts `serve ROOT` on a free port of 127.0.0.1, and waits until it is ready.
+    pub fn start(root: &Path, options: &[&str]) -> Self {
+        let mut command = program::command("trainyard");
+        command
+            .arg("serve")
+            .arg(root)
+            .args(["--train", "127.0.0.1:0"])
+            .args(options);
+        Self::from_command(command)
+    }
+
+    /// Starts what pushes `file`, as [`Server::start`].
+    pub fn push(file: &Path, form: &str, options: &[&str]) -> Self {
+        let mut command = program::command("trainyard");
+        command
+            .arg("serve")
+            .arg(file.parent().unwrap())
+            .args(["--train", "127.0.0.1:0"]);
+        command
+            .arg("--push")
+            .arg(file)
+            .args(["--push-form", form])
+            .args(options);
+        Self::from_command(command)
+    }
+
+    /// Starts a command that is to become a server, and waits until it is ready.
+    pub fn from_command(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let (mut errors, copy) = (child.stderr.take().unwrap(), Arc::clone(&log));
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(size @ 1..) = errors.read(&mut bytes) {
+                copy.lock()
+                    .unwrap()
+                    .push_str(&String::from_utf8_lossy(&bytes[..size]));
+            }
+        });
+        let mut addresses = Vec::new();
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            if line == "ready" {
+                return Self {
+                    child,
+                    addresses,
+                    log,
+                };
+            }
+            let (_, address) = line
+                .split_once(' ')
+                .unwrap_or_else(|| panic!("line {line:?}"));
+            addresses.push(address.parse().unwrap());
+        }
+        let status = child.wait().unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        panic!("never ready, {status}: {}", log.lock().unwrap());
+    }
+
+    /// The first listener.
+    pub fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    /// A connection to the first listener, which gives up on a silent server.
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address()).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream
+    }
+
+    /// The process's number; under emulation that is the emulator's.
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    /// The numbers of its children, in no order.
+    pub fn children(&self) -> Vec<i32> {
+        let path = format!("/proc/{0}/task/{0}/children", self.pid());
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.split_whitespace()
+            .map(|word| word.parse().unwrap())
+            .collect()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Sends a signal to the parent.
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid()), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(&mut self, limit: Duration) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(
+                start.elapsed() < limit,
+                "still running after {limit:?}: {}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Stops it as a supervisor does, and asserts that it ends cleanly.
+    #[track_caller]
+    pub fn stop(mut self) {
+        self.signal(Signal::SIGTERM);
+        let status = self.wait(LIMIT);
+        assert_eq!(status.code(), Some(0), "{}", self.log());
+        assert!(!self.log().contains("bug"), "{}", self.log());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Its children die with it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the server's log\n{}---", self.log());
+        }
+    }
+}
+
+/// Runs the program to its end: exit code, standard output, standard error.
+pub fn run<S: AsRef<OsStr>>(arguments: &[S]) -> (i32, String, String) {
+    let output = program::command("trainyard")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap_or(-1),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
