@@ -1,277 +1,297 @@
-//! The process pool: children that die, and what their clients and the others notice.
+//! The process pool: what becomes of its children, and of the clients they had, when they die.
+
+#![allow(missing_docs)] // a test's name is its documentation
 
 mod common;
 
-use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use common::ask::{ask, read_answer, request};
-use common::program;
+use common::program::is_emulated;
 use common::server::{LIMIT, Server};
-use common::{checksum, random_file, wait_until};
+use common::{ask, at_once, checksum, random_file, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-fn send(pid: i32, signal: Signal) {
-    let _ = kill(Pid::from_raw(pid), signal);
+/// More than the kernel holds for one connection: a client that does not read keeps its place.
+const LARGE: usize = 24_000_000;
+
+fn send(signal: Signal, process: i32) {
+    kill(Pid::from_raw(process), signal).unwrap();
 }
 
-fn descriptors(pid: i32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+/// The state letter of a process (proc(5)): `Z` for a zombie, `None` when there is no such process.
+fn state(process: i32) -> Option<char> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    text.rsplit_once(") ")?.1.chars().next()
 }
 
-/// Children that are not zombies.
-fn living(server: &Server) -> Vec<i32> {
-    server
-        .children()
-        .into_iter()
-        .filter(|child| !is_zombie(*child))
-        .collect()
+fn is_alive(process: i32) -> bool {
+    !matches!(state(process), None | Some('Z' | 'X'))
 }
 
-fn is_zombie(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')')
-        .next()
-        .unwrap_or("")
-        .trim_start()
-        .starts_with(['Z', 'X'])
+fn descriptors(process: i32) -> usize {
+    std::fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count)
 }
 
-/// A download that has begun and waits to be read.
+/// Waits until `count` children live, and none of them is one of `gone`.
+#[track_caller]
+fn wait_for_children(server: &Server, count: usize, gone: &[i32]) -> Vec<i32> {
+    let mut children = Vec::new();
+    wait_until("the children's replacement", LIMIT, || {
+        children = server.children();
+        children.len() == count
+            && children
+                .iter()
+                .all(|child| !gone.contains(child) && is_alive(*child))
+    });
+    children
+}
+
+fn large_file(folder: &Path, seed: u64) -> (PathBuf, String) {
+    let path = folder.join("large");
+    let bytes = random_file(&path, seed, LARGE);
+    (path, checksum(&bytes))
+}
+
+/// A push client that has the train's name and size, so a child is busy with it.
 fn begun(server: &Server) -> TcpStream {
     let mut stream = server.connect();
-    stream.write_all(&request(b"file", &[])).unwrap();
-    stream.peek(&mut [0]).unwrap();
+    read_head(&mut stream);
     stream
 }
 
-/// The child that holds the socket at the other end of a connection.
-fn child_of(server: &Server, stream: &TcpStream) -> i32 {
-    let port = format!(":{:04X} ", stream.local_addr().unwrap().port());
-    let table = fs::read_to_string("/proc/net/tcp").unwrap();
-    // sl local_address rem_address st …: the server's socket has our port as its remote one.
-    let row = table
-        .lines()
-        .find(|line| {
-            line.split_whitespace()
-                .nth(2)
-                .is_some_and(|remote| format!("{remote} ").ends_with(&port))
-        })
-        .unwrap();
-    let link = format!("socket:[{}]", row.split_whitespace().nth(9).unwrap());
-    let holds = |child: &i32| {
-        let links = fs::read_dir(format!("/proc/{child}/fd")).unwrap();
-        links.flatten().any(|entry| {
-            fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == link.as_str())
-        })
-    };
-    *server
-        .children()
-        .iter()
-        .find(|child| holds(child))
-        .expect("one of them holds it")
+fn read_head(stream: &mut TcpStream) {
+    assert_eq!(ask::read_car(stream).unwrap(), b"large");
+    assert_eq!(
+        ask::read_car(stream).unwrap(),
+        (LARGE as u64).to_le_bytes(),
+        "the size"
+    );
+}
+
+/// Reads the data cars up to the end car; the checksum of what came, if it is whole.
+fn rest(stream: &mut TcpStream) -> Result<String, ask::Failure> {
+    let mut data = Vec::with_capacity(LARGE);
+    loop {
+        match ask::read_car(stream)? {
+            car if car.is_empty() => return Ok(checksum(&data)),
+            car => data.extend(car),
+        }
+    }
 }
 
 #[test]
 fn only_the_clients_of_a_killed_child_notice() {
-    let root = tempfile::tempdir().unwrap();
-    let bytes = random_file(&root.path().join("file"), 1, 30_000_000);
-    let server = Server::start(root.path(), &["--workers", "2", "--per-worker", "8"]);
-    let streams: Vec<TcpStream> = (0..8).map(|_| begun(&server)).collect();
-    let victim = child_of(&server, &streams[0]);
-    let holders: Vec<i32> = streams
-        .iter()
-        .map(|stream| child_of(&server, stream))
-        .collect();
-    assert!(
-        holders.iter().any(|holder| *holder != victim),
-        "both children serve"
-    );
-    send(victim, Signal::SIGKILL);
-    for (mut stream, holder) in streams.into_iter().zip(holders) {
-        let answer = read_answer(&mut stream);
-        if holder == victim {
-            assert!(answer.is_err(), "it was cut, and can see it");
-        } else {
-            assert_eq!(checksum(&answer.unwrap().data), checksum(&bytes));
-        }
-    }
-    wait_until("the child is replaced", LIMIT, || {
-        living(&server).len() == 2 && !living(&server).contains(&victim)
-    });
-    for _ in 0..8 {
-        assert_eq!(
-            checksum(&ask(&mut server.connect(), b"file", &[]).unwrap().data),
-            checksum(&bytes)
-        );
-    }
-    server.stop();
-}
-
-#[test]
-fn sockets_that_a_dead_child_had_not_taken_go_to_others() {
-    let root = tempfile::tempdir().unwrap();
-    let bytes = random_file(&root.path().join("file"), 1, 100_000);
-    let server = Server::start(root.path(), &["--workers", "2", "--per-worker", "64"]);
+    const WORKERS: usize = 4;
+    const EACH: usize = 2;
+    let folder = tempfile::tempdir().unwrap();
+    let (path, expected) = large_file(folder.path(), 1);
+    let server = Server::push(&path, "sized", &["--workers", "4", "--per-worker", "2"]);
     let children = server.children();
-    for child in &children {
-        send(*child, Signal::SIGSTOP);
-    }
-    let mut clients: Vec<TcpStream> = (0..20)
-        .map(|_| {
-            let mut stream = server.connect();
-            stream.write_all(&request(b"file", &[])).unwrap();
-            stream
-        })
-        .collect();
-    // Until all are passed on, half to each.
-    std::thread::sleep(Duration::from_millis(500));
-    send(children[0], Signal::SIGKILL);
-    send(children[1], Signal::SIGCONT);
-    for stream in &mut clients {
-        assert_eq!(
-            checksum(&read_answer(stream).unwrap().data),
-            checksum(&bytes)
-        );
-    }
-    assert!(server.log().contains("go to others"), "{}", server.log());
-    server.stop();
-}
-
-#[test]
-fn a_stopped_child_does_not_keep_newcomers_from_the_others() {
-    let root = tempfile::tempdir().unwrap();
-    let bytes = random_file(&root.path().join("file"), 1, 10_000);
-    let server = Server::start(root.path(), &["--workers", "2", "--per-worker", "512"]);
-    let stopped = server.children()[0];
-    send(stopped, Signal::SIGSTOP);
-    let streams: Vec<TcpStream> = (0..300)
-        .map(|_| {
-            let mut stream = server.connect();
-            stream.write_all(&request(b"file", &[])).unwrap();
-            stream
-        })
-        .collect();
-    // Far longer than the others need.
-    std::thread::sleep(Duration::from_secs(3));
-    let mut waiting = 0;
-    for mut stream in streams {
-        stream
-            .set_read_timeout(Some(Duration::from_millis(20)))
-            .unwrap();
-        match read_answer(&mut stream) {
-            Ok(answer) => assert_eq!(answer.data, bytes),
-            Err(_) => waiting += 1,
-        }
-    }
-    assert!(
-        (1..=64).contains(&waiting),
-        "at most untaken_max wait for the stopped child, not {waiting}"
-    );
-    send(stopped, Signal::SIGCONT);
-    server.stop();
-}
-
-#[test]
-fn a_child_that_dies_young_is_replaced_with_a_growing_delay() {
-    let root = tempfile::tempdir().unwrap();
-    let server = Server::start(root.path(), &["--workers", "1", "--per-worker", "4"]);
-    let mut delays = Vec::new();
-    for _ in 0..8 {
-        let victim = living(&server)[0];
-        send(victim, Signal::SIGKILL);
-        let start = Instant::now();
-        while living(&server).first().is_none_or(|child| *child == victim) {
-            assert!(start.elapsed() < LIMIT);
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        delays.push(start.elapsed().as_millis());
-    }
-    assert!(delays[0] < 200, "at first soon: {delays:?}");
-    assert!(
-        delays[7] >= 400,
-        "in the end after half a second: {delays:?}"
-    );
-    assert!(delays[7] < 3000, "never much later: {delays:?}");
-    server.stop();
-}
-
-#[test]
-fn a_thousand_kills_leave_nothing_behind() {
-    let kills = if program::is_emulated() { 100 } else { 1000 };
-    let root = tempfile::tempdir().unwrap();
-    let bytes = random_file(&root.path().join("file"), 1, 50_000);
-    let server = Server::start(
-        root.path(),
-        &["--workers", "16", "--per-worker", "8", "--log", "error"],
-    );
-    let before = descriptors(server.pid());
-    let mut killed = 0;
-    let start = Instant::now();
-    let mut last = Vec::new();
-    while killed < kills {
-        assert!(start.elapsed() < Duration::from_secs(240), "{killed} kills");
-        // Some with work in hand.
-        let _held: Vec<TcpStream> = (0..4)
-            .filter_map(|_| TcpStream::connect(server.address()).ok())
+    assert_eq!(children.len(), WORKERS);
+    std::thread::sleep(Duration::from_millis(1100)); // from now on they have settled
+    let go = Barrier::new(WORKERS * EACH + 1);
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..WORKERS * EACH)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut stream = begun(&server);
+                    go.wait();
+                    go.wait();
+                    rest(&mut stream)
+                })
+            })
             .collect();
-        for child in living(&server)
-            .into_iter()
-            .filter(|child| !last.contains(child))
-            .collect::<Vec<i32>>()
-        {
-            send(child, Signal::SIGKILL);
-            killed += 1;
-            last.push(child);
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    wait_until("all are replaced", LIMIT, || {
-        living(&server).len() == 16 && server.children().len() == 16
-    });
-    wait_until("no descriptor is left over", LIMIT, || {
-        descriptors(server.pid()) == before
-    });
-    let one_child = living(&server)[0];
-    wait_until("a new child holds what it needs only", LIMIT, || {
-        descriptors(one_child) <= 3 + 4
-    });
-    for _ in 0..32 {
-        assert_eq!(
-            ask(&mut server.connect(), b"file", &[]).unwrap().data,
-            bytes
+        go.wait();
+        let killed = Instant::now();
+        send(Signal::SIGKILL, children[1]);
+        send(Signal::SIGABRT, children[2]);
+        let now = wait_for_children(&server, WORKERS, &children[1..3]);
+        let took = killed.elapsed();
+        assert!(now.contains(&children[0]) && now.contains(&children[3]));
+        assert!(
+            took < Duration::from_secs(2),
+            "replaced only after {took:?}"
         );
-    }
+        go.wait();
+        clients
+            .into_iter()
+            .map(|client| client.join().unwrap())
+            .collect()
+    });
+    let whole = results
+        .iter()
+        .filter(|result| matches!(result, Ok(sum) if *sum == expected));
+    assert_eq!(whole.count(), 2 * EACH, "{results:?}");
+    let short = results
+        .iter()
+        .filter(|result| matches!(result, Err(ask::Failure::Short(_))));
+    assert_eq!(short.count(), 2 * EACH, "{results:?}");
+    // The replacements serve: every place is there again.
+    let mut again: Vec<_> = (0..WORKERS * EACH).map(|_| begun(&server)).collect();
+    assert_eq!(rest(&mut again[0]).unwrap(), expected);
+    drop(again);
     server.stop();
 }
 
 #[test]
-fn a_client_that_leaves_at_once_harms_nobody_and_leaves_nothing() {
-    let root = tempfile::tempdir().unwrap();
-    let path = root.path().join("file");
-    let bytes = random_file(&path, 1, 3_000_000);
-    let server = Server::push(&path, "plain", &["--workers", "2", "--per-worker", "16"]);
-    let children = server.children();
-    let before: Vec<usize> = children.iter().map(|child| descriptors(*child)).collect();
-    for round in 0..200 {
-        let mut stream = server.connect();
-        if round % 2 == 0 {
-            stream.read_exact(&mut [0; 10]).unwrap();
-        }
+fn what_a_stopped_child_had_not_taken_goes_to_others() {
+    const LATE: usize = 8;
+    let folder = tempfile::tempdir().unwrap();
+    let (path, expected) = large_file(folder.path(), 2);
+    let server = Server::push(&path, "sized", &["--workers", "2", "--per-worker", "16"]);
+    let mut early = [begun(&server), begun(&server)];
+    let stopped = server.children()[0];
+    send(Signal::SIGSTOP, stopped);
+    wait_until("the stop", LIMIT, || state(stopped) == Some('T'));
+    let mut late: Vec<TcpStream> = (0..LATE).map(|_| server.connect()).collect();
+    // Half of them go to the child that lives, and hold their places by not reading on.
+    let has_begun = |stream: &TcpStream| {
+        let pause = Duration::from_millis(if is_emulated() { 600 } else { 200 });
+        stream.set_read_timeout(Some(pause)).unwrap();
+        let has_begun = stream.peek(&mut [0]).is_ok();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        has_begun
+    };
+    let waiting = late.iter().filter(|stream| !has_begun(stream)).count();
+    assert_eq!(waiting, LATE / 2, "the stopped child's share");
+    send(Signal::SIGKILL, stopped);
+    for stream in &mut late {
+        read_head(stream);
     }
-    let mut whole = Vec::new();
-    server.connect().read_to_end(&mut whole).unwrap();
-    assert_eq!(whole.len(), 4 + 4 + 3000 * 1004 + 4);
-    assert_eq!(whole[12..1012], bytes[..1000]);
-    wait_until("no descriptor is left", LIMIT, || {
-        children
-            .iter()
-            .zip(&before)
-            .all(|(child, before)| descriptors(*child) <= before + 1)
+    std::thread::scope(|scope| {
+        let all: Vec<_> = late
+            .iter_mut()
+            .map(|stream| scope.spawn(|| rest(stream)))
+            .collect();
+        for client in all {
+            assert_eq!(client.join().unwrap().unwrap(), expected);
+        }
     });
-    assert_eq!(server.children(), children, "nobody died");
+    let early: Vec<_> = early.iter_mut().map(rest).collect();
+    assert_eq!(
+        early.iter().filter(|result| result.is_ok()).count(),
+        1,
+        "only what it had taken is lost: {early:?}"
+    );
+    wait_for_children(&server, 2, &[stopped]);
     server.stop();
+}
+
+/// Kills the only child; how long it took until another one lived.
+fn replacement_time(server: &Server) -> Duration {
+    let children = server.children();
+    assert_eq!(children.len(), 1);
+    let start = Instant::now();
+    send(Signal::SIGKILL, children[0]);
+    wait_for_children(server, 1, &children);
+    start.elapsed()
+}
+
+#[test]
+fn a_child_that_dies_early_is_replaced_after_a_delay_that_doubles() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = random_file(&folder.path().join("file"), 3, 5000);
+    let server = Server::start(folder.path(), &["--workers", "1"]);
+    for least in [10, 20, 40, 80, 160, 320, 500] {
+        let took = replacement_time(&server);
+        assert!(
+            took >= Duration::from_millis(least - 1),
+            "{took:?} instead of {least} ms"
+        );
+    }
+    let shortest = (0..4).map(|_| replacement_time(&server)).min().unwrap();
+    assert!(
+        (Duration::from_millis(499)..Duration::from_millis(990)).contains(&shortest),
+        "500 ms are the most, not {shortest:?}"
+    );
+    // A client that comes in the meantime waits, and is served.
+    send(Signal::SIGKILL, server.children()[0]);
+    let answer = ask::ask(&mut server.connect(), b"file", &[]).unwrap();
+    assert_eq!(answer.data, bytes);
+    // One that lived for a second is replaced at once, and the next delay is the first again.
+    std::thread::sleep(Duration::from_millis(1200));
+    let took = replacement_time(&server);
+    assert!(took < Duration::from_millis(400), "at once, not {took:?}");
+    let took = replacement_time(&server);
+    assert!(
+        (Duration::from_millis(9)..Duration::from_millis(400)).contains(&took),
+        "10 ms, not {took:?}"
+    );
+    server.stop();
+}
+
+#[test]
+fn a_thousand_kills_leave_no_zombie_and_no_descriptor() {
+    // Two servers, because a child that dies early is replaced half a second later.
+    let kills = if is_emulated() { 100 } else { 500 };
+    at_once(2, |_| kill_children(kills));
+}
+
+fn kill_children(kills: usize) {
+    const WORKERS: usize = 16;
+    let folder = tempfile::tempdir().unwrap();
+    let (path, expected) = large_file(folder.path(), 4);
+    let server = Server::push(
+        &path,
+        "sized",
+        &["--workers", "16", "--per-worker", "2", "--log", "error"],
+    );
+    let mut children = server.children();
+    assert_eq!(children.len(), WORKERS);
+    let of_parent = descriptors(server.pid());
+    let of_child = descriptors(children[0]);
+    assert!(
+        of_parent > 2 * WORKERS && of_child > 3,
+        "{of_parent}, {of_child}"
+    );
+    let mut killed = 0;
+    while killed < kills {
+        // All children are killed in the midst of a transfer.
+        let clients: Vec<_> = (0..WORKERS).map(|_| begun(&server)).collect();
+        let doomed = &children[..WORKERS.min(kills - killed)];
+        doomed
+            .iter()
+            .for_each(|child| send(Signal::SIGKILL, *child));
+        killed += doomed.len();
+        let now = wait_for_children(&server, WORKERS, doomed);
+        drop(clients);
+        children = now;
+    }
+    assert_eq!(rest(&mut begun(&server)).unwrap(), expected);
+    wait_until("as few descriptors as at first", LIMIT, || {
+        descriptors(server.pid()) == of_parent
+            && children.iter().all(|child| descriptors(*child) == of_child)
+    });
+    assert_eq!(server.children(), children, "no zombie, nobody else");
+    server.stop();
+}
+
+#[test]
+fn children_die_with_a_parent_that_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, _) = large_file(folder.path(), 5);
+    let mut server = Server::push(&path, "sized", &["--workers", "3", "--per-worker", "1"]);
+    let mut clients: Vec<_> = (0..3).map(|_| begun(&server)).collect();
+    let children = server.children();
+    assert_eq!(children.len(), 3);
+    server.signal(Signal::SIGKILL);
+    assert_eq!(server.wait(LIMIT).code(), None, "killed");
+    wait_until("the children's end", Duration::from_secs(10), || {
+        !children.iter().any(|child| is_alive(*child))
+    });
+    for client in &mut clients {
+        // What was on its way may still come, then the connection is over.
+        let mut bytes = Vec::new();
+        let _ = client.read_to_end(&mut bytes);
+        assert!(bytes.len() < LARGE, "{} bytes came", bytes.len());
+    }
+    assert!(
+        TcpStream::connect(server.address()).is_err(),
+        "nobody listens"
+    );
 }
