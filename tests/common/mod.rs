@@ -1,5 +1,5 @@
 //! What the tests of the server share: starting it, asking it, random files, checksums.
-#![allow(dead_code)] // each test uses its part
+#![allow(dead_code, unreachable_pub)] // each test uses its part, as a module of its own
 
 pub mod ask;
 pub mod program;
