@@ -127,84 +127,126 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
     }
 }
 
+/// The options as given, before what depends on several of them.
+struct Given {
+    root: Option<PathBuf>,
+    train: Option<Vec<Address>>,
+    push: Option<PathBuf>,
+    push_form: Form,
+    workers: Option<usize>,
+    per_worker: Option<usize>,
+    drain_s: u64,
+    log: LevelFilter,
+    json: bool,
+}
+
+/// Reads the options behind a command; `None` when help is wanted instead.
 fn parse_options(
     parser: &mut lexopt::Parser,
     with_json: bool,
 ) -> Result<Option<(Options, bool)>, String> {
-    let (mut root, mut push, mut workers, mut per_worker) = (None, None, None, None);
-    let (mut train, mut push_form, mut drain_s, mut log, mut json) =
-        (Vec::new(), Form::Sized, 10, LevelFilter::Info, false);
-    let mut train_given = false;
-    let told = |error: lexopt::Error| format!("{error}; see trainyard --help");
+    let mut given = Given {
+        root: None,
+        train: None,
+        push: None,
+        push_form: Form::Sized,
+        workers: None,
+        per_worker: None,
+        drain_s: 10,
+        log: LevelFilter::Info,
+        json: false,
+    };
     while let Some(argument) = parser.next().map_err(told)? {
-        match argument {
-            Long("help") | Short('h') => return Ok(None),
-            Long("train") => {
-                train_given = true;
-                train.extend(address("--train", &parser.value().map_err(told)?)?);
+        let option = match argument {
+            Short('h') | Long("help") => return Ok(None),
+            Long("json") if with_json => {
+                given.json = true;
+                continue;
             }
-            Long("push") => push = Some(PathBuf::from(parser.value().map_err(told)?)),
-            Long("push-form") => {
-                push_form = form(&text("--push-form", parser.value().map_err(told)?)?)?
+            Value(root) if given.root.is_none() => {
+                given.root = Some(PathBuf::from(root));
+                continue;
             }
-            Long("pool") => pool(&text("--pool", parser.value().map_err(told)?)?)?,
-            Long("workers") => {
-                workers = Some(number(
-                    "--workers",
-                    parser.value().map_err(told)?,
-                    1,
-                    WORKERS_MAX as u64,
-                )? as usize)
-            }
-            Long("per-worker") => {
-                per_worker = Some(number(
-                    "--per-worker",
-                    parser.value().map_err(told)?,
-                    1,
-                    CONNECTIONS_MAX as u64,
-                )? as usize);
-            }
-            Long("drain") => drain_s = number("--drain", parser.value().map_err(told)?, 0, 86_400)?,
-            Long("log") => log = level(&text("--log", parser.value().map_err(told)?)?)?,
-            Long("json") if with_json => json = true,
-            Value(value) if root.is_none() => root = Some(PathBuf::from(value)),
+            Long(name) => name.to_string(),
             other => return Err(told(other.unexpected())),
+        };
+        given.take(&option, parser)?;
+    }
+    let json = given.json;
+    given.settle().map(|options| Some((options, json)))
+}
+
+fn told(error: lexopt::Error) -> String {
+    format!("{error}; see trainyard --help")
+}
+
+impl Given {
+    /// Takes an option that has a value.
+    fn take(&mut self, option: &str, parser: &mut lexopt::Parser) -> Result<(), String> {
+        const KNOWN: [&str; 8] = [
+            "train",
+            "push",
+            "push-form",
+            "pool",
+            "workers",
+            "per-worker",
+            "drain",
+            "log",
+        ];
+        if !KNOWN.contains(&option) {
+            return Err(told(Long(option).unexpected()));
         }
+        let value = parser.value().map_err(told)?;
+        match option {
+            "train" => self
+                .train
+                .get_or_insert_default()
+                .extend(address("--train", &value)?),
+            "push" => self.push = Some(PathBuf::from(value)),
+            "push-form" => self.push_form = form(&text("--push-form", value)?)?,
+            "pool" => pool(&text("--pool", value)?)?,
+            "workers" => self.workers = Some(count("--workers", value, WORKERS_MAX)?),
+            "per-worker" => self.per_worker = Some(count("--per-worker", value, CONNECTIONS_MAX)?),
+            "drain" => self.drain_s = number("--drain", value, 0, 86_400)?,
+            _ => self.log = level(&text("--log", value)?)?,
+        }
+        Ok(())
     }
-    if !train_given {
-        train.push(Address::All(PORT_DEFAULT));
-    }
-    if train.is_empty() {
-        return Err("nothing to listen on: leave out `--train none`".into());
-    }
-    if train.len() > LISTENERS_MAX {
-        return Err(format!(
-            "--train is given {} times; this board has {LISTENERS_MAX} listeners",
-            train.len()
-        ));
-    }
-    let workers = workers.unwrap_or_else(workers_by_cores);
-    let per_worker = per_worker.unwrap_or_else(|| CONNECTIONS_MAX.div_ceil(workers));
-    if workers * per_worker >= CONNECTIONS_MAX + workers {
+
+    /// Fills in the defaults, and checks what belongs together.
+    fn settle(self) -> Result<Options, String> {
+        let train = self
+            .train
+            .unwrap_or_else(|| vec![Address::All(PORT_DEFAULT)]);
+        if train.is_empty() {
+            return Err("nothing to listen on: leave out `--train none`".into());
+        }
+        if train.len() > LISTENERS_MAX {
+            let given = train.len();
+            return Err(format!(
+                "--train is given {given} times; this board has {LISTENERS_MAX} listeners"
+            ));
+        }
+        let workers = self.workers.unwrap_or_else(workers_by_cores);
         let most = CONNECTIONS_MAX.div_ceil(workers);
-        return Err(format!(
-            "--workers {workers} with --per-worker {per_worker} is more than this board's {CONNECTIONS_MAX} connections; --per-worker can be {most}"
-        ));
-    }
-    let root = root.unwrap_or_else(|| PathBuf::from("."));
-    Ok(Some((
-        Options {
-            root,
+        let per_worker = self.per_worker.unwrap_or(most);
+        if per_worker > most {
+            return Err(format!(
+                "--workers {workers} with --per-worker {per_worker} is more than this board's \
+                 {CONNECTIONS_MAX} connections; --per-worker can be {most}"
+            ));
+        }
+        Ok(Options {
+            root: self.root.unwrap_or_else(|| PathBuf::from(".")),
             train,
-            push,
-            push_form,
+            push: self.push,
+            push_form: self.push_form,
             workers,
             per_worker,
-            drain_s,
-            log,
-        },
-        json,
-    )))
+            drain_s: self.drain_s,
+            log: self.log,
+        })
+    }
 }
 
 fn workers_by_cores() -> usize {
@@ -217,6 +259,10 @@ fn text(option: &str, value: OsString) -> Result<String, String> {
     value
         .into_string()
         .map_err(|value| format!("{option} {}: not text", value.display()))
+}
+
+fn count(option: &str, value: OsString, most: usize) -> Result<usize, String> {
+    number(option, value, 1, most as u64).map(|number| number as usize)
 }
 
 fn number(option: &str, value: OsString, least: u64, most: u64) -> Result<u64, String> {

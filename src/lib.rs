@@ -1,22 +1,31 @@
 //! trainyard serves the files of one folder to many clients at once, on memory that is fixed
 //! before the first client connects.
 //!
-//! The modules, from the top down; a module uses only those below it. `main` and `bin/train-get`
-//! stand above them all.
+//! The modules, from the top down; a module uses only those below it, which `tests/tidy.rs` holds
+//! it to. The programs `main` and `bin/train-get` stand above them all.
 
-pub mod budget;
+pub mod serve; // the order of start-up, from the command line to "ready"
+
+pub mod budget; // where every byte goes
+
 pub mod command; // the server's command line
-pub mod serve; // the order of start-up, from the command line to "ready" // where every byte goes
 
-pub mod gauge;
-pub mod link; // what pool and worker say to each other
 pub mod pool; // who gets a socket
-pub mod worker; // what happens to it // what they show each other
+
+pub mod worker; // what happens to it
+
+pub mod link; // what pool and worker say to each other
+
+pub mod gauge; // what they show each other
 
 pub mod files; // the files beneath the root
+
 pub mod train; // the train protocol: bytes in, response plan out
 
-pub mod limits;
 pub mod logger; // one write a line, from a fixed buffer
+
 pub mod memory; // the arena that is sealed before the first client
-pub mod sys; // system calls // the board's capacities
+
+pub mod sys; // system calls
+
+pub mod limits; // the board's capacities

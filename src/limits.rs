@@ -149,6 +149,8 @@ const _: () = {
     }
 };
 
+const _: () = assert!(CARS_PER_BATCH_MIN <= CARS_PER_BATCH_FIRST);
+
 const fn check(board: &Board) {
     assert!(board.connections_max >= 256 && board.connections_max < 0xffff);
     assert!(board.workers_max >= 2 && board.workers_max <= 64);
@@ -157,7 +159,6 @@ const fn check(board: &Board) {
     assert!(board.listeners_max >= 1 && board.listeners_max <= 64);
     assert!(board.cars_per_batch_max <= 1024, "IOV_MAX");
     assert!(board.cars_per_batch_max >= CARS_PER_BATCH_FIRST as usize);
-    assert!(CARS_PER_BATCH_MIN <= CARS_PER_BATCH_FIRST);
     assert!(board.turn_bytes >= 64 * KIB);
     assert!(
         board.listing_bytes >= 64 * KIB,

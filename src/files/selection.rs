@@ -122,25 +122,25 @@ fn name_at(room: &[u8], offset: u32) -> &[u8] {
 mod tests {
     use super::*;
 
-    fn boxed() -> std::boxed::Box<Selection> {
-        std::boxed::Box::new(Selection::new())
+    fn boxed() -> Box<Selection> {
+        Box::new(Selection::new())
     }
 
     #[test]
     fn passes_over_a_folder_of_any_size_give_every_name_once_in_order() {
-        let mut names: std::vec::Vec<std::vec::Vec<u8>> = (0..100_000_u64)
+        let mut names: Vec<Vec<u8>> = (0..100_000_u64)
             .map(|i| {
                 let mut name =
-                    std::format!("{:016x}", i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).into_bytes();
+                    format!("{:016x}", i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).into_bytes();
                 name.resize(16 + (i % 40) as usize, b'.');
                 name
             })
             .collect();
         let mut selection = boxed();
-        let (mut got, mut passes) = (std::vec::Vec::new(), 0);
+        let (mut got, mut passes) = (Vec::new(), 0);
         loop {
             selection.clear();
-            let after: std::vec::Vec<u8> = got.last().cloned().unwrap_or_default();
+            let after: Vec<u8> = got.last().cloned().unwrap_or_default();
             names.iter().for_each(|name| selection.offer(name, &after));
             selection.sort();
             got.extend((0..selection.len()).map(|index| selection.name(index).to_vec()));
@@ -158,7 +158,7 @@ mod tests {
     fn the_longest_names_find_room_too() {
         let mut selection = boxed();
         for i in 0..20_000_u32 {
-            let mut name = std::vec![0xff; 255];
+            let mut name = vec![0xff; 255];
             name[..4].copy_from_slice(
                 &(i.wrapping_mul(2_654_435_761))
                     .to_be_bytes()

@@ -3,7 +3,6 @@
 use core::ffi::c_int;
 use std::os::fd::RawFd;
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{
     SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, sigaction, sigprocmask,
 };
@@ -124,7 +123,16 @@ pub fn abort() -> ! {
 
 /// The soft and the hard limit of open files.
 pub fn open_files_limit() -> Result<(u64, u64), Errno> {
-    getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, hard)| (soft as u64, hard as u64))
+    // Not nix's: its numbers have 32 bits where `long` has.
+    let mut limit = libc::rlimit64 {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the call writes `limit` only.
+    check(i64::from(unsafe {
+        libc::getrlimit64(libc::RLIMIT_NOFILE, &raw mut limit)
+    }))?;
+    Ok((limit.rlim_cur, limit.rlim_max))
 }
 
 /// Makes room for `needed` open files; the hard limit too, where that is permitted.
@@ -133,7 +141,15 @@ pub fn raise_open_files_limit(needed: u64) -> Result<(), Errno> {
     if soft >= needed {
         return Ok(());
     }
-    setrlimit(Resource::RLIMIT_NOFILE, needed as _, hard.max(needed) as _)
+    let limit = libc::rlimit64 {
+        rlim_cur: needed,
+        rlim_max: hard.max(needed),
+    };
+    // SAFETY: the call reads `limit` only.
+    check(i64::from(unsafe {
+        libc::setrlimit64(libc::RLIMIT_NOFILE, &raw const limit)
+    }))
+    .map(drop)
 }
 
 /// Bytes that C's own malloc has handed out: mallinfo(3). For a check: it must not change.

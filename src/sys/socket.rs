@@ -57,17 +57,18 @@ pub fn listen(
 /// TCP_DEFER_ACCEPT of tcp(7).
 fn defer_accept(listener: RawFd, seconds: u32) -> Result<(), Errno> {
     let size = size_of::<u32>() as libc::socklen_t;
+    let value = (&raw const seconds).cast();
     // SAFETY: the kernel reads one int.
-    check(i64::from(unsafe {
+    let set = unsafe {
         libc::setsockopt(
             listener,
             libc::IPPROTO_TCP,
             libc::TCP_DEFER_ACCEPT,
-            (&raw const seconds).cast(),
+            value,
             size,
         )
-    }))
-    .map(drop)
+    };
+    check(i64::from(set)).map(drop)
 }
 
 fn address_of(name: &SockaddrStorage) -> SocketAddr {
@@ -86,17 +87,9 @@ pub fn accept(listener: &Descriptor) -> Result<(Descriptor, Peer), Errno> {
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     let mut address = MaybeUninit::<libc::sockaddr_storage>::zeroed();
     let mut size = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-    // SAFETY: `address` has the size that is said.
-    let socket = retry(|| {
-        i64::from(unsafe {
-            libc::accept4(
-                listener.raw(),
-                address.as_mut_ptr().cast(),
-                &raw mut size,
-                flags,
-            )
-        })
-    })?;
+    let (room, raw) = (address.as_mut_ptr().cast(), listener.raw());
+    // SAFETY: `room` has the size that is said.
+    let socket = retry(|| unsafe { libc::accept4(raw, room, &raw mut size, flags) } as i64)?;
     // SAFETY: zeroes are a value of it, and so is what the kernel wrote.
     let peer = peer_of(&unsafe { address.assume_init() });
     Ok((Descriptor::from_raw(socket), peer))

@@ -321,6 +321,7 @@ impl Worker {
         match connection.protocol {
             Protocol::Push if connection.plan.form == Form::RawEnd => {
                 connection.phase = Phase::Acknowledging;
+                connection.progress_ms = turns.now_ms;
                 self.arm(turns, slot, Wait::Acknowledge);
                 Step::Wait
             }
@@ -398,12 +399,11 @@ impl Worker {
         let left = sys::unacknowledged(connection.socket.raw());
         let acknowledged = connection.sent - left.min(connection.sent);
         if acknowledged > connection.acknowledged {
-            (connection.acknowledged, connection.position) = (acknowledged, turns.now_ms);
+            (connection.acknowledged, connection.progress_ms) = (acknowledged, turns.now_ms);
         }
-        // The answer is over, so the position is free to be the time of the last progress.
         if left == 0 {
             self.arm(turns, slot, Wait::Pause);
-        } else if turns.now_ms - connection.position >= BOARD.stall_ms {
+        } else if turns.now_ms - connection.progress_ms >= BOARD.stall_ms {
             self.end(slot);
         } else {
             self.arm(turns, slot, Wait::Acknowledge);

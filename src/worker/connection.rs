@@ -48,6 +48,8 @@ pub(super) struct Connection {
     pub(super) sent: u64,
     pub(super) acknowledged: u64,
     pub(super) expires_ms: u64,
+    /// For `raw-end`: when the client last acknowledged something.
+    pub(super) progress_ms: u64,
     pub(super) socket: Descriptor,
     pub(super) ticket: u32,
     /// Fingerprint of the car of a listing that is sent in part, to be met again when it goes on.
@@ -82,6 +84,7 @@ impl Connection {
         sent: 0,
         acknowledged: 0,
         expires_ms: 0,
+        progress_ms: 0,
         socket: Descriptor::NONE,
         ticket: 0,
         car_check: 0,
