@@ -10,6 +10,8 @@ use crate::pool::process;
 use crate::worker::{self, Worker};
 
 const PAGE_BYTES: usize = 4096;
+/// What the system sets apart for a stack (`ulimit -s`), as a rule.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
 /// What start-up takes of the arena: measured, with room for more addresses and longer paths.
 const ARENA_TOUCHED_BYTES: usize = 4 * PAGE_BYTES;
 
@@ -50,95 +52,82 @@ const fn pages(copies: usize, count: usize, size: usize) -> usize {
     copies * ((count * size).div_ceil(PAGE_BYTES) + 1) * PAGE_BYTES
 }
 
+/// What every process needs, whatever it holds.
+fn process_rows(workers: usize) -> Vec<Row> {
+    let program = std::fs::metadata("/proc/self/exe").map_or(0, |metadata| metadata.len() as usize);
+    let variables = (workers + 1) * 32 * 1024;
+    let (stack, touched) = (STACK_BYTES, BOARD.stack_touched_bytes);
+    vec![
+        row("program", "all", program, program),
+        row(
+            "start-up arena",
+            "all",
+            BOARD.arena_bytes,
+            ARENA_TOUCHED_BYTES,
+        ),
+        row("stack", "parent", stack, touched),
+        row("stack", "child", workers * stack, workers * touched),
+        row("variables and C heap", "all", variables, variables),
+    ]
+}
+
+/// The tables, of which a process touches what it fills.
+fn table_rows(workers: usize, per_worker: usize) -> Vec<Row> {
+    let places = workers * per_worker;
+    let children = process::TABLE_BYTES - process::TICKETS_BYTES;
+    let connection = worker::CONNECTION_BYTES - worker::FILE_BYTES;
+    let (connections, files) = (
+        CONNECTIONS_MAX * connection,
+        (CONNECTIONS_MAX + 1) * worker::FILE_BYTES,
+    );
+    let listing = size_of::<Listing>();
+    let lists = WORKER_TABLES - connections - files - listing - CAR_BUFFER_BYTES;
+    let tickets = pages(1, places + RING_MAX, process::TICKET_BYTES);
+    let ring = pages(1, RING_MAX, process::WAITING_BYTES);
+    // Each child has a copy of the whole board's tables.
+    let each = |name, bytes, resident| row(name, "child", WORKERS_MAX * bytes, resident);
+    vec![
+        row("tickets", "parent", process::TICKETS_BYTES, tickets),
+        row("ring and children", "parent", children, ring),
+        each(
+            "connections",
+            connections,
+            pages(workers, per_worker, connection),
+        ),
+        each(
+            "open files",
+            files,
+            pages(workers, per_worker + 1, worker::FILE_BYTES),
+        ),
+        each("listing", listing, pages(workers, 1, listing)),
+        each(
+            "cars to send",
+            CAR_BUFFER_BYTES,
+            pages(workers, 1, CAR_BUFFER_BYTES),
+        ),
+        each("lists", lists, pages(workers, 1, lists)),
+    ]
+}
+
+fn row(name: &'static str, process: &'static str, reserved: usize, resident: usize) -> Row {
+    Row {
+        name,
+        process,
+        reserved,
+        resident,
+    }
+}
+
 impl Budget {
     /// The budget for these options; reads the size of this program from the system.
     #[must_use]
     pub fn new(options: &Options) -> Self {
-        let (workers, per_worker, places) = (options.workers, options.per_worker, options.places());
-        let program =
-            std::fs::metadata("/proc/self/exe").map_or(0, |metadata| metadata.len() as usize);
-        let connection = worker::CONNECTION_BYTES - worker::FILE_BYTES;
-        let shared_by_worker = size_of::<Listing>() + CAR_BUFFER_BYTES;
-        let row = |name, process, reserved, resident| Row {
-            name,
-            process,
-            reserved,
-            resident,
-        };
-        let rows = vec![
-            row("program", "all", program, program),
-            row(
-                "start-up arena",
-                "all",
-                BOARD.arena_bytes,
-                ARENA_TOUCHED_BYTES,
-            ),
-            row(
-                "tickets",
-                "parent",
-                process::TICKETS_BYTES,
-                pages(1, places + RING_MAX, process::TICKET_BYTES),
-            ),
-            row(
-                "ring and children",
-                "parent",
-                process::TABLE_BYTES - process::TICKETS_BYTES,
-                pages(1, RING_MAX, process::WAITING_BYTES),
-            ),
-            row(
-                "connections",
-                "child",
-                WORKERS_MAX * CONNECTIONS_MAX * connection,
-                pages(workers, per_worker, connection),
-            ),
-            row(
-                "open files",
-                "child",
-                WORKERS_MAX * (CONNECTIONS_MAX + 1) * worker::FILE_BYTES,
-                pages(workers, per_worker + 1, worker::FILE_BYTES),
-            ),
-            row(
-                "listing",
-                "child",
-                WORKERS_MAX * size_of::<Listing>(),
-                pages(workers, 1, size_of::<Listing>()),
-            ),
-            row(
-                "cars to send",
-                "child",
-                WORKERS_MAX * CAR_BUFFER_BYTES,
-                pages(workers, 1, CAR_BUFFER_BYTES),
-            ),
-            row(
-                "lists",
-                "child",
-                WORKERS_MAX
-                    * (WORKER_TABLES
-                        - CONNECTIONS_MAX * connection
-                        - (CONNECTIONS_MAX + 1) * worker::FILE_BYTES
-                        - shared_by_worker),
-                pages(workers, 1, 1),
-            ),
-            row(
-                "stack",
-                "parent",
-                8 * 1024 * 1024,
-                BOARD.stack_touched_bytes,
-            ),
-            row(
-                "stack",
-                "child",
-                workers * 8 * 1024 * 1024,
-                workers * BOARD.stack_touched_bytes,
-            ),
-            row(
-                "variables and C heap",
-                "all",
-                (workers + 1) * 32 * 1024,
-                (workers + 1) * 32 * 1024,
-            ),
-        ];
-        Self { rows, places }
+        let mut rows = process_rows(options.workers);
+        rows.extend(table_rows(options.workers, options.per_worker));
+        Self {
+            rows,
+            places: options.places(),
+        }
     }
 
     /// Bytes that all processes together touch at full load.
