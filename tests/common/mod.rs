@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_types)] // std::io::Error is banned for the server only
 
 pub mod ask;
+pub mod client;
 pub mod program;
 pub mod server;
 
@@ -51,4 +52,26 @@ pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bo
         assert!(start.elapsed() < limit, "{what}: not within {limit:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Runs `client` so many times at once, each in a thread, and returns what they made.
+pub fn at_once<T: Send>(count: usize, client: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..count)
+            .map(|number| {
+                let client = &client;
+                std::thread::Builder::new()
+                    .stack_size(256 * 1024)
+                    .spawn_scoped(scope, move || client(number))
+                    .unwrap()
+            })
+            .collect();
+        all.into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
+    })
 }

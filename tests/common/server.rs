@@ -3,12 +3,16 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, connect, setsockopt, socket, sockopt,
+};
 use nix::unistd::Pid;
 
 use super::program;
@@ -101,6 +105,21 @@ impl Server {
         stream
     }
 
+    /// The same with little room for what is not read, so that the server notices soon.
+    pub fn connect_narrow(&self) -> TcpStream {
+        let family = if self.address().is_ipv6() {
+            AddressFamily::Inet6
+        } else {
+            AddressFamily::Inet
+        };
+        let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        setsockopt(&socket, sockopt::RcvBuf, &4096).unwrap();
+        connect(socket.as_raw_fd(), &SockaddrStorage::from(self.address())).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream
+    }
+
     /// The process's number; under emulation that is the emulator's.
     pub fn pid(&self) -> i32 {
         self.child.id() as i32
@@ -162,6 +181,12 @@ impl Drop for Server {
             eprintln!("--- the server's log\n{}---", self.log());
         }
     }
+}
+
+/// Lets this process open as many files as it may: hundreds of clients are in it.
+pub fn raise_open_files() {
+    let (_, hard) = trainyard::sys::open_files_limit().unwrap();
+    trainyard::sys::raise_open_files_limit(hard).unwrap();
 }
 
 /// Runs the program to its end: exit code, standard output, standard error.
