@@ -31,7 +31,10 @@ fn static_program() -> &'static Path {
         if let Some(path) = std::env::var_os("TRAINYARD_STATIC") {
             return path.into();
         }
-        let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+        let target = match std::env::consts::ARCH {
+            "arm" => "armv7-unknown-linux-gnueabihf".into(),
+            other => format!("{other}-unknown-linux-gnu"),
+        };
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/static");
         let output = Command::new(env!("CARGO"))
             .args([

@@ -130,10 +130,6 @@ fn a_file_above_two_gigabytes_is_not_cut() {
 }
 
 /// Classic clients cannot be told of an error in band: any car would become a part of the file.
-///
-/// The file ends at a whole page. Within one, the kernel clears the page behind the new end, and
-/// with it what sendfile has queued of it: known of the raw forms, and nothing that sendfile's
-/// caller sees.
 #[test]
 fn a_pushed_file_that_shrinks_ends_the_connection_early() {
     for form in ["sized", "raw", "raw-end", "plain"] {
@@ -151,10 +147,16 @@ fn a_pushed_file_that_shrinks_ends_the_connection_early() {
         let wire = all_of(stream);
         let whole = expected(form, b"file", &bytes);
         assert!(wire.len() + 10 < whole.len() - 4, "{form}");
-        assert!(
-            wire == whole[10..10 + wire.len()],
-            "{form}: and no error car"
-        );
+        // What sendfile has queued are pages of the file itself, and the kernel clears those behind
+        // a file's new end: so the raw forms may send zeroes there, before the early end.
+        let exact = if form.starts_with("raw") {
+            wire.len().min(131_072 - 10)
+        } else {
+            wire.len()
+        };
+        assert!(wire[..exact] == whole[10..10 + exact], "{form}");
+        let mut rest = wire[exact..].iter().zip(&whole[10 + exact..]);
+        assert!(rest.all(|(got, was)| got == was || *got == 0), "{form}");
         server.stop();
     }
 }
