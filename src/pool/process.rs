@@ -1,6 +1,8 @@
 //! The process pool: the parent accepts and passes each socket to a child, the children report
 //! which clients have gone.
 
+mod children;
+
 use heapless::Vec;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
@@ -8,18 +10,17 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use static_cell::ConstStaticCell;
 
 use super::intake::{Intake, Ring, Waiting};
-use super::pass_fd::{self, Pair};
+use super::pass_fd;
 use super::ticket::{Ticket, Tickets};
 use crate::files::{Found, Root};
 use crate::gauge::Gauges;
 use crate::limits::{
-    BOARD, JOBS_PER_MESSAGE_MAX, LISTENERS_MAX, RESPAWN_DELAY_MS, RESPAWN_SETTLED_MS, RETRY_MS,
-    RING_MAX, TICKETS_MAX, WORKERS_MAX,
+    BOARD, JOBS_PER_MESSAGE_MAX, LISTENERS_MAX, RETRY_MS, RING_MAX, TICKETS_MAX, WORKERS_MAX,
 };
-use crate::link::{Job, Order};
-use crate::sys::{self, Descriptor, Errno, Exit};
+use crate::link::Job;
+use crate::sys::{self, Descriptor, Errno};
 use crate::train::Form;
-use crate::worker::{Setting, Worker};
+use crate::worker::Worker;
 
 /// One child, by the words of the classic exercise. All zeroes is no child.
 struct ProcessData {
@@ -424,191 +425,6 @@ impl ProcessPool {
         self.intake.close();
         for data in self.data.iter().filter(|data| data.pid != 0) {
             let _ = pass_fd::send_drain(&data.fd);
-        }
-    }
-
-    /// Settles what a dead child leaves behind.
-    fn bury(&mut self, pid: i32, exit: Exit) {
-        let Some(child) = self.data.iter().position(|data| data.pid == pid) else {
-            return;
-        };
-        self.take_reports(child);
-        let mut untaken: Vec<Waiting, { BOARD.untaken_max }> = Vec::new();
-        while let Ok(order) = pass_fd::receive_order(&self.data[child].child_fd) {
-            match order {
-                Order::Jobs(jobs) => {
-                    for job in jobs {
-                        let ticket = ticket(job.ticket);
-                        self.tickets.wait_again(ticket);
-                        self.data[child].busy -= 1;
-                        if untaken
-                            .push(Waiting {
-                                ticket,
-                                socket: job.socket,
-                            })
-                            .is_err()
-                        {
-                            unreachable!("no more than untaken_max are on their way");
-                        }
-                    }
-                }
-                Order::Nothing | Order::Closed => break,
-                Order::GiveWay | Order::Drain => {}
-            }
-        }
-        let passed_on = untaken.len();
-        while let Some(waiting) = untaken.pop() {
-            self.put_first(waiting);
-        }
-        let lost = self.data[child].busy;
-        let mut start = 0;
-        while let Some(ticket) = self.tickets.next_held_by(child, start) {
-            let (peer, port) = self.tickets.peer(ticket);
-            log::debug!("client [{peer}]:{port} was lost with child {child}");
-            self.give_back(ticket, child);
-            start = ticket.number() + 1;
-        }
-        assert_eq!(self.data[child].busy, 0, "every ticket is settled");
-        log::warn!(
-            "child {child} ({pid}) ended, {exit}: {lost} clients lost, {passed_on} go to others"
-        );
-        self.plan_replacement(child);
-    }
-
-    fn plan_replacement(&mut self, child: usize) {
-        let now_ms = sys::now_ms();
-        let data = &mut self.data[child];
-        // The child's copies are gone with it, but epoll follows the open file, not the number.
-        let _ = self.epoll.delete(sys::borrow(&data.fd));
-        data.fd.close();
-        data.child_fd.close();
-        let (first, longest) = RESPAWN_DELAY_MS;
-        let settled = now_ms - data.started_ms >= RESPAWN_SETTLED_MS;
-        let delay_ms = if settled {
-            0
-        } else {
-            (data.delay_ms * 2).clamp(first, longest)
-        };
-        *data = ProcessData {
-            delay_ms,
-            respawn_ms: now_ms + delay_ms,
-            ..ProcessData::NONE
-        };
-        self.gauges.reset(child);
-    }
-
-    fn respawn(&mut self, now_ms: u64) {
-        for child in 0..self.data.len() {
-            if self.data[child].pid == 0 && self.data[child].respawn_ms <= now_ms {
-                match self.make_child(child) {
-                    Ok(()) if self.drain_until_ms.is_some() => {
-                        let _ = pass_fd::send_drain(&self.data[child].fd);
-                    }
-                    Ok(()) => {}
-                    Err(errno) => {
-                        log::error!("child {child} cannot be replaced: {errno}; trying again");
-                        self.data[child].respawn_ms = now_ms + RESPAWN_DELAY_MS.1;
-                    }
-                }
-            }
-        }
-    }
-
-    fn make_child(&mut self, child: usize) -> Result<(), Errno> {
-        let (mut fd, mut child_fd) = sys::pair()?;
-        let pid = match sys::fork() {
-            Ok(Some(pid)) => pid,
-            Ok(None) => self.be_child(child, child_fd),
-            Err(errno) => {
-                fd.close();
-                child_fd.close();
-                return Err(errno);
-            }
-        };
-        self.epoll.add(
-            sys::borrow(&fd),
-            EpollEvent::new(EpollFlags::EPOLLIN, CHILD_TOKEN + child as u64),
-        )?;
-        let data = &mut self.data[child];
-        assert_eq!((data.pid, data.busy), (0, 0));
-        *data = ProcessData {
-            pid,
-            fd,
-            child_fd,
-            started_ms: sys::now_ms(),
-            delay_ms: data.delay_ms,
-            ..ProcessData::NONE
-        };
-        log::debug!("child {child} is process {pid}");
-        Ok(())
-    }
-
-    /// What the child does, from its first step to its exit.
-    fn be_child(&mut self, child: usize, child_fd: Descriptor) -> ! {
-        sys::become_child(self.pid);
-        let mut keep: Vec<i32, 3> = Vec::new();
-        let pushed = self.setting.pushed.take();
-        let _ = keep.push(child_fd.raw());
-        let _ = keep.push(self.setting.root.descriptor().raw());
-        if let Some(found) = &pushed {
-            let _ = keep.push(found.descriptor.raw());
-        }
-        sys::close_all_but(&mut keep);
-        let setting = Setting {
-            index: child,
-            root: &self.setting.root,
-            form: self.setting.form,
-            gauges: self.gauges,
-        };
-        let mut link = Pair {
-            descriptor: child_fd,
-        };
-        let heap_bytes = sys::heap_bytes();
-        let ended = WORKERS[child].take().run(&setting, pushed, &mut link);
-        if sys::heap_bytes() != heap_bytes {
-            log::error!("C's heap has changed in child {child}: this is a bug, please report it");
-            sys::exit_now(1);
-        }
-        match ended {
-            Ok(()) => sys::exit_now(0),
-            Err(errno) => {
-                log::error!("child {child} cannot go on: {errno}");
-                sys::exit_now(1)
-            }
-        }
-    }
-
-    /// Lets the children exit, and ends those that do not.
-    fn dismiss_children(&mut self) {
-        let is_clean = self.is_idle();
-        for data in self.data.iter_mut() {
-            data.fd.close();
-            data.child_fd.close();
-        }
-        if is_clean {
-            let until_ms = sys::now_ms() + EXIT_MS;
-            while self.data.iter().any(|data| data.pid != 0) && sys::now_ms() < until_ms {
-                match sys::reap() {
-                    Some((pid, exit)) => self.forget(pid, exit),
-                    None => sys::sleep_us(1000),
-                }
-            }
-        }
-        self.kill_children();
-    }
-
-    fn forget(&mut self, pid: i32, exit: Exit) {
-        if exit != Exit::Code(0) {
-            log::warn!("process {pid} ended, {exit}");
-        }
-        for data in self.data.iter_mut().filter(|data| data.pid == pid) {
-            data.pid = 0;
-        }
-    }
-
-    fn kill_children(&mut self) {
-        for data in self.data.iter().filter(|data| data.pid != 0) {
-            sys::kill_child(data.pid);
         }
     }
 }
