@@ -55,6 +55,7 @@ pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
         .is_terminal()
         .then(|| start_message(options, &addresses));
 
+    log::debug!("start-up took {} bytes of the arena", arena.used());
     arena.seal();
     let heap_bytes = sys::heap_bytes();
     if pool.make_children().is_err() {

@@ -76,6 +76,10 @@ fn wrong_usage_is_named_in_one_line() {
         ("serve --workers 1000", &["--workers 1000", "board "]),
         ("serve --per-worker 0", &["--per-worker 0"]),
         ("serve --per-worker 1000000", &["--per-worker 1000000"]),
+        (
+            "serve --workers 2 --per-worker 8192",
+            &["--per-worker 8192", "connections"],
+        ),
         ("serve --drain -1", &["--drain -1"]),
         ("serve --drain 1.5", &["--drain 1.5"]),
         ("serve --pool fibre", &["--pool fibre", "process"]),
@@ -245,6 +249,15 @@ fn the_budget_adds_up() {
             .map(|word| word.parse::<u64>().unwrap())
             .collect();
         assert_eq!(total, [sum("reserved_bytes"), sum("resident_bytes")]);
+    }
+}
+
+#[test]
+fn all_places_of_the_board_are_there_at_any_number_of_workers() {
+    for workers in ["1", "2", "3", "5", "7", "16"] {
+        let (code, out, _) = run(&["budget", "--json", "--workers", workers]);
+        let connections = Json::parse(&out).get("connections").number();
+        assert!(code == 0 && connections >= 8192, "{workers}: {connections}");
     }
 }
 

@@ -157,6 +157,12 @@ impl Listing {
         (used, false)
     }
 
+    /// Full cars among those laid last.
+    #[must_use]
+    pub fn cars(&self) -> usize {
+        self.cars
+    }
+
     /// Moves `folder`'s position over `cars` whole cars of those laid last. Returns the new skip.
     pub fn advance(&mut self, folder: &mut File, cars: usize) -> u16 {
         assert!(cars <= self.cars);

@@ -53,7 +53,7 @@ impl Worker {
         if within > 0 {
             // A part of this car is sent; the rest must be what it was.
             let car = laid.min(CAR_SIZE_MAX);
-            if car < within || fingerprint(&self.buffer[..car]) != connection.car_check {
+            if laid < within || fingerprint(&self.buffer[..car]) != connection.car_check {
                 log::debug!("a folder changed while its listing was sent; the listing ends early");
                 return Step::End;
             }
@@ -78,8 +78,9 @@ impl Worker {
             self.leave_listing(slot);
             return self.answered(turns, slot);
         }
-        let cars = (within + sent_now) / CAR_SIZE_MAX;
-        connection.within = ((within + sent_now) % CAR_SIZE_MAX) as u16;
+        // The last car and the end car together can be longer than a full one, and are none.
+        let cars = ((within + sent_now) / CAR_SIZE_MAX).min(self.listing.cars());
+        connection.within = (within + sent_now - cars * CAR_SIZE_MAX) as u16;
         let car = &self.buffer[cars * CAR_SIZE_MAX..laid];
         connection.car_check = fingerprint(&car[..car.len().min(CAR_SIZE_MAX)]);
         connection.skip = self.listing.advance(file, cars);

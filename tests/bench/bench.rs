@@ -94,7 +94,11 @@ fn run(options: &Options) -> ExitCode {
 
     let mut reached = true;
     for (what, ratio, least) in [
-        ("of one send() per car", of_sends, LEAST_OF_SENDS),
+        (
+            "of one send() per car (TCP_NODELAY)",
+            of_sends,
+            LEAST_OF_SENDS,
+        ),
         ("of a bare sendfile loop", of_sendfile, LEAST_OF_SENDFILE),
     ] {
         let verdict = if ratio >= least { "reached" } else { "MISSED" };
@@ -111,6 +115,7 @@ fn measure_trains(large: &Path, rounds: usize) -> Rounds {
     let root = large.parent().unwrap();
     let servers = [
         (reference("send-per-car", large), None, cars),
+        (reference("send-per-car-gathered", large), None, cars),
         (reference("sendfile", large), None, LARGE_BYTES as u64),
         (
             Server::push(large, "sized", &["--workers", "1"]),

@@ -24,7 +24,8 @@ pub fn serve(kind: &str, path: &Path) -> ! {
     head.extend(size.to_le_bytes());
     let served = Served { file, size, head };
     match kind {
-        "send-per-car" => each_client(|stream| served.send_per_car(stream)),
+        "send-per-car" => each_client(|stream| served.send_per_car(stream, true)),
+        "send-per-car-gathered" => each_client(|stream| served.send_per_car(stream, false)),
         "sendfile" => each_client(|stream| served.sendfile(&stream)),
         "direct" => direct(&served),
         "passed-singly" => passed_singly(&served),
@@ -39,8 +40,10 @@ struct Served {
 }
 
 impl Served {
-    /// The cars of the protocol as the classic exercise sends them: read one, send one.
-    fn send_per_car(&self, mut stream: TcpStream) -> std::io::Result<()> {
+    /// The cars of the protocol as the classic exercise sends them: read one, send one. Each leaves
+    /// `at_once` (TCP_NODELAY), or the kernel may gather what comes while others are on their way.
+    fn send_per_car(&self, mut stream: TcpStream, at_once: bool) -> std::io::Result<()> {
+        stream.set_nodelay(at_once)?;
         stream.write_all(&self.head)?;
         let mut car = [0; 1004];
         let mut offset = 0;

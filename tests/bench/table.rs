@@ -3,15 +3,17 @@
 use super::measure::{Cost, Rounds};
 
 /// The servers of the train's table, in their order.
-pub const TRAINS: [&str; 4] = [
-    "reference: one send() per car",
+pub const TRAINS: [&str; 5] = [
+    "reference: one send() per car, TCP_NODELAY",
+    "reference: one send() per car, gathered by the kernel",
     "reference: bare sendfile loop, no cars",
     "trainyard, push",
     "trainyard, ask",
 ];
 const SEND_PER_CAR: usize = 0;
-const SENDFILE: usize = 1;
-const PUSH: usize = 2;
+const SEND_GATHERED: usize = 1;
+const SENDFILE: usize = 2;
+const PUSH: usize = 3;
 
 /// The servers of the connections' table, in their order, and what each is compared with.
 pub const CONNECTIONS: [(&str, usize); 5] = [
@@ -43,14 +45,15 @@ pub fn print_conditions(rounds: usize) {
 /// car, and as a part of sendfile.
 pub fn print_trains(rounds: &Rounds) -> (f64, f64) {
     println!(
-        "\n| one client, a large cached file | MB/s | of one send() per car | of sendfile | CPU ms per GB | of sendfile |"
+        "\n| one client, a large cached file | MB/s | of one send() per car | of the same, gathered | of sendfile | CPU ms per GB | of sendfile |"
     );
-    println!("| --- | ---: | ---: | ---: | ---: | ---: |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
     for (server, name) in TRAINS.iter().enumerate() {
         println!(
-            "| {name} | {:.0} | {:.2} | {:.2} | {:.0} | {:.2} |",
+            "| {name} | {:.0} | {:.2} | {:.2} | {:.2} | {:.0} | {:.2} |",
             rounds.median(server, Cost::rate) / 1e6,
             rounds.ratio(server, SEND_PER_CAR, Cost::rate),
+            rounds.ratio(server, SEND_GATHERED, Cost::rate),
             rounds.ratio(server, SENDFILE, Cost::rate),
             rounds.median(server, Cost::cpu) * 1e12,
             rounds.ratio(server, SENDFILE, Cost::cpu),

@@ -90,3 +90,25 @@ pub fn ask(
         .map_err(Failure::Short)?;
     read_answer(stream)
 }
+
+/// A connection whose receive buffer is as small as the system permits, so that the server soon
+/// has to wait for its client.
+pub fn connect_narrow(address: std::net::SocketAddr) -> std::net::TcpStream {
+    use nix::sys::socket::{
+        AddressFamily, SockFlag, SockType, SockaddrStorage, connect, setsockopt, socket, sockopt,
+    };
+    use std::os::fd::AsRawFd;
+    let family = if address.is_ipv6() {
+        AddressFamily::Inet6
+    } else {
+        AddressFamily::Inet
+    };
+    let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    setsockopt(&socket, sockopt::RcvBuf, &2048).unwrap();
+    connect(socket.as_raw_fd(), &SockaddrStorage::from(address)).unwrap();
+    let stream = std::net::TcpStream::from(socket);
+    stream
+        .set_read_timeout(Some(std::time::Duration::from_secs(60)))
+        .unwrap();
+    stream
+}

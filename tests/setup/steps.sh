@@ -7,7 +7,7 @@ unset RUSTFLAGS CARGO_TARGET_DIR CARGO_BUILD_TARGET TRAINYARD_PROGRAMS TRAINYARD
 
 steps_of() {
   case $1 in
-    host) echo setup fmt clippy docs boards static unit integration ;;
+    host) echo setup fmt clippy docs boards static unit examples integration ;;
     aarch64 | armv7) echo setup boards static unit integration ;;
     kernel) echo setup large-file ;;
   esac
@@ -96,12 +96,14 @@ static_programs() {
 step_unit() {
   if [ "$1" = host ]; then
     cargo test --no-fail-fast --lib --bins
-    cargo test --no-fail-fast --doc
   else
     use_target "$1"
     cargo test --no-fail-fast --lib --bins --target "$(triple_of "$1")"
   fi
 }
+
+# The examples in the documentation, which are tests too.
+step_examples() { cargo test --no-fail-fast --doc; }
 
 # The tests are always programs of this machine; what they start are the programs of the target. Naming
 # the tests by a pattern includes those which a plain `cargo test` leaves out for want of tools.
