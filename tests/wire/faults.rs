@@ -90,7 +90,7 @@ fn a_file_that_the_server_may_not_read_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let secret = root.path().join("secret");
     fs::write(&secret, b"secret").unwrap();
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).unwrap();
     fs::write(root.path().join("file"), b"content").unwrap();
     let served = program::command("trainyard");
     let mut command = Command::new("setpriv");
