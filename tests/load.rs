@@ -1,107 +1,97 @@
-//! Many clients at once, files of all sizes, every byte checked.
+//! Load: hundreds of clients at once, files of all sizes, every byte compared.
+
+#![allow(missing_docs)] // a test's name is its documentation
 
 mod common;
 
-use std::io::Read;
-use std::thread;
+use std::collections::BTreeMap;
+use std::sync::Barrier;
 
-use common::ask::{ask, read_car};
-use common::program;
-use common::server::Server;
-use common::{checksum, random_file};
+use common::ask::ask;
+use common::client::read_pushed;
+use common::program::is_emulated;
+use common::server::{Server, raise_open_files};
+use common::{at_once, checksum, random_file};
 
-const SIZES: [usize; 8] = [
-    0, 1, 1000, 12_345, 100_000, 1_000_000, 5_000_000, 50_000_000,
-];
-
-/// How many clients ask for a file of each size: most for the small ones.
-fn clients() -> Vec<usize> {
-    let counts = if program::is_emulated() {
-        [90, 90, 90, 90, 90, 40, 8, 2]
-    } else {
-        [90, 90, 90, 80, 80, 50, 14, 6]
-    };
-    let mut sizes: Vec<usize> = SIZES
-        .iter()
-        .zip(counts)
-        .flat_map(|(size, count)| vec![*size; count])
-        .collect();
-    // Mixed, so that small and large ones share the workers.
-    for i in 0..sizes.len() {
-        let other = (i * 7919) % sizes.len();
-        sizes.swap(i, other);
-    }
-    sizes
-}
+const CLIENTS: usize = 500;
+const LARGEST: usize = 50_000_000;
 
 #[test]
-fn five_hundred_clients_at_once_get_every_byte() {
-    let root = tempfile::tempdir().unwrap();
-    let sums: Vec<(usize, String)> = SIZES
-        .iter()
+fn five_hundred_clients_ask_for_files_of_all_sizes() {
+    raise_open_files();
+    let folder = tempfile::tempdir().unwrap();
+    let sizes = [
+        0, 1, 999, 1000, 1001, 4096, 65_536, 100_000, 257_024, 1_000_000, LARGEST,
+    ];
+    let files: BTreeMap<usize, (Vec<u8>, String)> = sizes
+        .into_iter()
         .map(|size| {
-            (
-                *size,
-                checksum(&random_file(
-                    &root.path().join(format!("f{size}")),
-                    *size as u64,
-                    *size,
-                )),
-            )
+            let path = folder.path().join(size.to_string());
+            let bytes = random_file(&path, size as u64, size);
+            let sum = checksum(&bytes);
+            (size, (bytes, sum))
         })
         .collect();
-    let server = Server::start(root.path(), &["--workers", "2", "--per-worker", "300"]);
-    let sizes = clients();
-    assert_eq!(sizes.len(), 500);
-    let streams: Vec<_> = sizes.iter().map(|size| (*size, server.connect())).collect();
-    let threads: Vec<_> = streams
-        .into_iter()
-        .map(|(size, mut stream)| {
-            thread::Builder::new()
-                .stack_size(128 * 1024)
-                .spawn(move || {
-                    let answer = ask(&mut stream, format!("f{size}").as_bytes(), &[]).unwrap();
-                    (size, answer.size, checksum(&answer.data))
-                })
-                .unwrap()
-        })
-        .collect();
-    for client in threads {
-        let (size, said, sum) = client.join().unwrap();
-        assert_eq!(said, size as u64);
-        assert!(sums.contains(&(size, sum)), "{size} bytes");
-    }
+    let server = Server::start(folder.path(), &[]);
+    let go = Barrier::new(CLIENTS);
+    let large = if is_emulated() { 1 } else { 4 };
+    at_once(CLIENTS, |number| {
+        let mut stream = server.connect();
+        go.wait();
+        // A few get the largest, each of the others three of the rest, one of them in part.
+        let turns = if number < large { 1 } else { 3 };
+        for turn in 0..turns {
+            let index = if number < large {
+                sizes.len() - 1
+            } else {
+                (number + turn * 3) % (sizes.len() - 1)
+            };
+            let size = sizes[index];
+            let (bytes, sum) = &files[&size];
+            let name = size.to_string();
+            let offset = if turn == 1 {
+                size * number / CLIENTS
+            } else {
+                0
+            };
+            let answer = ask(&mut stream, name.as_bytes(), &[offset as u64]).unwrap();
+            assert_eq!((answer.name, answer.size), (name.into(), size as u64));
+            if offset == 0 {
+                assert_eq!(
+                    &checksum(&answer.data),
+                    sum,
+                    "client {number}, {size} bytes"
+                );
+            } else {
+                assert!(
+                    answer.data == bytes[offset..],
+                    "client {number}, from {offset}"
+                );
+            }
+        }
+    });
     server.stop();
 }
 
 #[test]
-fn two_hundred_mute_clients_at_once_all_finish() {
-    let root = tempfile::tempdir().unwrap();
-    let path = root.path().join("file");
-    let sum = checksum(&random_file(&path, 3, 1_000_001));
-    let server = Server::push(&path, "sized", &["--workers", "2", "--per-worker", "50"]);
-    let streams: Vec<_> = (0..200).map(|_| server.connect()).collect();
-    let threads: Vec<_> = streams
-        .into_iter()
-        .map(|mut stream| {
-            thread::spawn(move || {
-                assert_eq!(read_car(&mut stream).unwrap(), b"file");
-                assert_eq!(read_car(&mut stream).unwrap(), 1_000_001_u64.to_le_bytes());
-                let mut data = Vec::new();
-                loop {
-                    let car = read_car(&mut stream).unwrap();
-                    if car.is_empty() {
-                        break;
-                    }
-                    data.extend(car);
-                }
-                assert_eq!(stream.read(&mut [0]).unwrap(), 0, "the server closes");
-                checksum(&data)
-            })
-        })
-        .collect();
-    for client in threads {
-        assert_eq!(client.join().unwrap(), sum);
+fn five_hundred_clients_are_pushed_files_of_all_sizes() {
+    raise_open_files();
+    let folder = tempfile::tempdir().unwrap();
+    let (few, middle) = if is_emulated() {
+        (1, 100_000)
+    } else {
+        (4, 300_000)
+    };
+    for (size, clients) in [(0, CLIENTS), (middle, CLIENTS), (LARGEST, few)] {
+        let path = folder.path().join("file");
+        let sum = checksum(&random_file(&path, size as u64 + 1, size));
+        let server = Server::push(&path, "sized", &[]);
+        let go = Barrier::new(clients);
+        at_once(clients, |number| {
+            go.wait();
+            let data = read_pushed(&mut server.connect(), b"file").unwrap();
+            assert_eq!(checksum(&data), sum, "client {number}, {size} bytes");
+        });
+        server.stop();
     }
-    server.stop();
 }

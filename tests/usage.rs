@@ -1,224 +1,370 @@
-//! The command line: what is printed, which exit code, and one line that says what to do.
+//! The command line: what it refuses and how, what it tells, and where it listens.
+
+#![allow(missing_docs)] // a test's name is its documentation
+
+#[path = "usage/json.rs"]
+mod json;
 
 mod common;
 
-use std::io::Write;
-use std::process::Command;
+use std::fs;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use common::ask::ask;
-use common::program;
+use common::program::{self, runner};
 use common::random_file;
-use common::server::{Server, run};
+use common::server::{LIMIT, Server, run};
+use json::Json;
+
+/// Runs the program, which must end with this code and one line that has all these words.
+#[track_caller]
+fn assert_refused(arguments: &[&str], code: i32, words: &[&str]) {
+    assert_one_line(run(arguments), code, words);
+}
 
 #[track_caller]
-fn assert_fails(arguments: &[&str], code: i32, named: &str) {
-    let (got, out, err) = run(arguments);
-    assert_eq!(got, code, "{arguments:?}: {err}");
-    assert_eq!(out, "", "{arguments:?}");
-    assert_eq!(err.lines().count(), 1, "{arguments:?}: {err}");
+fn assert_one_line((got, out, err): (i32, String, String), code: i32, words: &[&str]) {
+    assert_eq!(got, code, "{err}");
+    assert_eq!(out, "", "nothing on standard output");
+    assert_eq!(err.lines().count(), 1, "{err:?}");
     assert!(
-        err.starts_with("trainyard: ") && err.contains(named),
-        "{arguments:?}: {err}"
+        err.starts_with("trainyard: ") && err.ends_with('\n'),
+        "{err:?}"
     );
+    for word in words {
+        assert!(err.contains(word), "{word:?} is not in {err:?}");
+    }
+}
+
+/// `serve` with these options and no other; it is ready.
+fn serve(root: &Path, options: &[&str]) -> Server {
+    let mut command = program::command("trainyard");
+    command.arg("serve").arg(root).args(options);
+    Server::from_command(command)
+}
+
+/// The program by a shell that first does something to its own limits.
+fn limited(limits: &str, arguments: &[&str]) -> Command {
+    let inner = program::command("trainyard");
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{limits} && exec \"$@\""), "sh"]);
+    if nix::unistd::geteuid().is_root() {
+        // Without this capability a hard limit is one for root too.
+        command.args(["setpriv", "--bounding-set", "-sys_resource"]);
+    }
+    command
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .args(arguments)
+        .stdin(Stdio::null());
+    command
 }
 
 #[test]
-fn wrong_usage_is_two() {
-    assert_fails(&[], 2, "serve");
-    assert_fails(&["sevre"], 2, "sevre");
-    assert_fails(&["serve", "--bogus"], 2, "--bogus");
-    assert_fails(&["serve", "--workers"], 2, "--workers");
-    assert_fails(&["serve", "--workers", "0"], 2, "--workers 0");
-    assert_fails(&["serve", "--workers", "100000"], 2, "--workers 100000");
-    assert_fails(&["serve", "--per-worker", "x"], 2, "--per-worker x");
-    assert_fails(
-        &["serve", "--workers", "2", "--per-worker", "8192"],
-        2,
-        "connections",
-    );
-    assert_fails(&["serve", "--train", "nowhere:1"], 2, "nowhere:1");
-    assert_fails(&["serve", "--train", "none"], 2, "none");
-    assert_fails(&["serve", "--push-form", "cars"], 2, "cars");
-    assert_fails(&["serve", "--pool", "swimming"], 2, "swimming");
-    assert_fails(&["serve", "--log", "loud"], 2, "loud");
-    assert_fails(&["serve", "a", "b"], 2, "b");
-}
-
-#[test]
-fn what_cannot_be_served_is_one() {
-    let root = tempfile::tempdir().unwrap();
-    let root_text = root.path().to_str().unwrap();
-    let file = root.path().join("file");
-    random_file(&file, 1, 10);
-    let file = file.to_str().unwrap();
-    let missing = format!("{root_text}/missing");
-    assert_fails(&["serve", &missing, "--train", "0"], 1, &missing);
-    assert_fails(&["serve", file, "--train", "0"], 1, "not a folder");
-    assert_fails(
-        &["serve", root_text, "--train", "0", "--push", &missing],
-        1,
-        "no such file",
-    );
-    assert_fails(
-        &["serve", root_text, "--train", "0", "--push", root_text],
-        1,
-        "folder",
-    );
-    let server = Server::start(root.path(), &["--workers", "1", "--per-worker", "2"]);
-    let taken = server.address().to_string();
-    let few = ["--workers", "1", "--per-worker", "2"];
-    assert_fails(
-        &[&["serve", root_text, "--train", &taken][..], &few].concat(),
-        1,
-        "in use",
-    );
-    server.stop();
-}
-
-#[test]
-fn a_limit_of_open_files_that_is_too_low_is_said() {
-    let root = tempfile::tempdir().unwrap();
-    // An ordinary user cannot raise a hard limit; where the test is one already, no change is needed.
-    let words = program::runner().join(" ");
-    let path = program::path("trainyard");
-    let copy = root.path().join("trainyard");
-    std::fs::copy(path, &copy).unwrap();
-    let script = format!(
-        "chmod 755 {0}; ulimit -n 200; exec $AS {words} {0}/trainyard serve {0} --train 127.0.0.1:0 --per-worker 500 --workers 2",
-        root.path().display()
-    );
-    let user = if nix::unistd::geteuid().is_root() {
-        "setpriv --reuid 65534 --clear-groups"
-    } else {
-        ""
-    };
-    let output = Command::new("sh")
-        .args(["-c", &script])
-        .env("AS", user)
-        .output()
-        .unwrap();
-    let err = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{err}");
-    assert!(
-        err.contains("open files") && err.contains("200") && err.contains("--per-worker"),
-        "{err}"
-    );
-    assert_eq!(err.lines().count(), 1, "{err}");
-}
-
-#[test]
-fn help_and_version_say_what_this_is() {
-    let (code, out, err) = run(&["--help"]);
-    assert_eq!((code, err.as_str()), (0, ""));
-    for option in [
-        "--train",
-        "--push",
-        "--push-form",
-        "--pool",
-        "--workers",
-        "--per-worker",
-        "--drain",
-        "--log",
-        "--json",
+fn wrong_usage_is_named_in_one_line() {
+    for (line, words) in [
+        ("", &["serve", "--help"][..]),
+        ("sreve", &["sreve", "--help"]),
+        ("--nothing", &["--nothing", "--help"]),
+        ("serve --nothing", &["--nothing", "--help"]),
+        ("serve a b", &["\"b\""]),
+        ("serve --workers", &["--workers"]),
+        ("serve --workers 0", &["--workers 0", "1 to "]),
+        ("serve --workers two", &["--workers two"]),
+        ("serve --workers 1000", &["--workers 1000", "board "]),
+        ("serve --per-worker 0", &["--per-worker 0"]),
+        ("serve --per-worker 1000000", &["--per-worker 1000000"]),
+        (
+            "serve --workers 2 --per-worker 8192",
+            &["--per-worker 8192", "connections"],
+        ),
+        ("serve --drain -1", &["--drain -1"]),
+        ("serve --drain 1.5", &["--drain 1.5"]),
+        ("serve --pool fibre", &["--pool fibre", "process"]),
+        ("serve --push-form cars", &["--push-form cars", "raw-end"]),
+        ("serve --log loud", &["--log loud", "debug"]),
+        ("serve --train none", &["none"]),
+        ("serve --train example.org:80", &["example.org:80", "HOST"]),
+        ("serve --train 65536", &["65536"]),
+        ("serve --train ::1:80", &["::1:80"]),
+        ("serve --json", &["--json"]),
+        ("budget --workers 0", &["--workers 0"]),
     ] {
-        assert!(out.contains(option), "{option}");
+        let arguments: Vec<_> = line.split_whitespace().collect();
+        assert_refused(&arguments, 2, words);
     }
-    assert_eq!(run(&["serve", "--help"]).1, out);
-    let (code, out, _) = run(&["--version"]);
-    assert_eq!(code, 0);
-    assert!(
-        out.contains(env!("CARGO_PKG_VERSION"))
-            && out.contains("board generic")
-            && out.contains("8192 connections"),
-        "{out}"
+    let too_many = ["--train", "0"].repeat(100);
+    assert_refused(
+        &[&["serve"], &too_many[..]].concat(),
+        2,
+        &["--train", "100"],
     );
 }
 
 #[test]
-fn listeners_are_printed_in_order_and_all_serve() {
-    let root = tempfile::tempdir().unwrap();
-    let bytes = random_file(&root.path().join("file"), 1, 1234);
-    let few = ["--workers", "1", "--per-worker", "8"];
-    let server = Server::start(
-        root.path(),
-        &[
-            &[
-                "--train",
-                "[::1]:0",
-                "--train",
-                "localhost:0",
-                "--train",
-                ":0",
-            ][..],
-            &few,
-        ]
-        .concat(),
+fn what_cannot_be_served_is_told_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::create_dir(at("folder")).unwrap();
+    random_file(&folder.path().join("file"), 1, 10);
+    nix::unistd::mkfifo(Path::new(&at("fifo")), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let (root, file, none) = (&at("folder"), &at("file"), &at("none"));
+    let serve = |root: &str, options: &[&str], words: &[&str]| {
+        let arguments = [&["serve", root, "--train", "127.0.0.1:0"], options].concat();
+        assert_refused(&arguments, 1, words);
+    };
+    serve(none, &[], &[none, "no such folder"]);
+    serve(file, &[], &[file, "not a folder"]);
+    serve(&at("file/in"), &[], &[&at("file/in"), "not a folder"]);
+    serve(root, &["--push", none], &["--push", none, "no such file"]);
+    serve(root, &["--push", root], &["--push", root, "folder"]);
+    serve(root, &["--push", &at("fifo")], &["--push", &at("fifo")]);
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    serve(root, &["--train", &address], &[&address, "in use", "port"]);
+    // RFC 5737: an address of nobody.
+    let foreign = ["--train", "192.0.2.1:0"];
+    serve(root, &foreign, &["192.0.2.1:0", "no such address"]);
+}
+
+#[test]
+fn two_servers_on_one_port_are_one_too_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &["--workers", "1"]);
+    let (root, address) = (
+        folder.path().to_str().unwrap(),
+        server.address().to_string(),
     );
-    assert!(server.addresses.len() >= 4, "{:?}", server.addresses);
-    assert!(server.addresses[0].is_ipv4() && server.addresses[1].is_ipv6());
-    for address in &server.addresses {
-        assert_ne!(address.port(), 0);
-        let mut targets = vec![*address];
-        if address.ip().is_unspecified() {
-            targets = vec![
-                ([127, 0, 0, 1], address.port()).into(),
-                ("::1".parse::<std::net::IpAddr>().unwrap(), address.port()).into(),
-            ];
-        }
-        for target in targets {
-            let mut stream = std::net::TcpStream::connect(target).unwrap();
-            assert_eq!(
-                ask(&mut stream, b"file", &[]).unwrap().data,
-                bytes,
-                "{target}"
-            );
-            let _ = stream.flush();
-        }
-    }
+    let second = ["serve", root, "--train", &address];
+    assert_refused(&second, 1, &[&address, "in use"]);
     server.stop();
 }
 
-/// The numbers that follow `key` in a JSON text.
-fn numbers(json: &str, key: &str) -> Vec<u64> {
-    let digits = |rest: &str| {
-        rest.chars()
-            .take_while(char::is_ascii_digit)
-            .collect::<String>()
+#[test]
+fn a_low_limit_of_open_files_is_raised_or_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = random_file(&folder.path().join("file"), 2, 3000);
+    let root = folder.path().to_str().unwrap();
+    let arguments = ["serve", root, "--train", "127.0.0.1:0", "--workers", "2"];
+    // A qemu of its own needs some, so not too low.
+    let output = limited("ulimit -n 64", &arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let code = output.status.code().unwrap_or(-1);
+    assert_one_line(
+        (code, text(output.stdout), text(output.stderr)),
+        1,
+        &["open files", "64", "ulimit -n", "--per-worker"],
+    );
+    let fewer = [&arguments[..], &["--per-worker", "4"]].concat();
+    let server = Server::from_command(limited("ulimit -S -n 64", &fewer));
+    let answer = ask(&mut server.connect(), b"file", &[]).unwrap();
+    assert_eq!(answer.data, bytes);
+    server.stop();
+}
+
+#[test]
+fn help_and_version_tell() {
+    for arguments in [&["--help"][..], &["-h"], &["help"], &["serve", "--help"]] {
+        let (code, out, err) = run(arguments);
+        assert_eq!((code, err.as_str()), (0, ""));
+        for word in [
+            "serve",
+            "budget",
+            "--train",
+            "--push",
+            "--push-form",
+            "--pool",
+            "--workers",
+            "--per-worker",
+            "--drain",
+            "--log",
+            "--json",
+            "Exit code",
+        ] {
+            assert!(out.contains(word), "{word} is not in {out}");
+        }
+        assert!(out.lines().all(|line| line.len() <= 100), "{out}");
+    }
+    let (code, out, err) = run(&["--version"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let runner = runner().join(" ");
+    let target = match runner.as_str() {
+        "" => std::env::consts::ARCH,
+        words if words.contains("aarch64") => "aarch64-linux",
+        _ => "arm-linux",
     };
-    json.split(&format!("\"{key}\":"))
-        .skip(1)
-        .map(|rest| digits(rest).parse().unwrap())
-        .collect()
+    let version = format!("trainyard {}\n", env!("CARGO_PKG_VERSION"));
+    assert!(out.starts_with(&version), "{out}");
+    for word in ["board ", target, "connections", "workers", "waiting"] {
+        assert!(out.contains(word), "{word} is not in {out}");
+    }
 }
 
 #[test]
 fn the_budget_adds_up() {
-    for options in [
-        &["--workers", "2"][..],
-        &["--workers", "16"],
-        &["--workers", "1", "--per-worker", "1"],
+    for (options, places) in [
+        (&["--workers", "2", "--per-worker", "5"][..], 10),
+        (&["--workers", "1", "--per-worker", "100"], 100),
+        (&["--workers", "3"], 0),
     ] {
-        let (code, json, _) = run(&[&["budget", "--json"][..], options].concat());
-        assert_eq!(code, 0);
-        for key in ["reserved_bytes", "resident_bytes"] {
-            let mut all = numbers(&json, key);
-            let total = all.pop().unwrap();
-            assert!(
-                all.len() > 5 && all.iter().sum::<u64>() == total,
-                "{key}: {json}"
-            );
+        let (code, text, err) = run(&[&["budget"], options].concat());
+        assert_eq!((code, err.as_str()), (0, ""));
+        let (code, out, err) = run(&[&["budget"], options, &["--json"]].concat());
+        assert_eq!((code, err.as_str()), (0, ""));
+        let budget = Json::parse(&out);
+        if places > 0 {
+            assert_eq!(budget.get("connections").number(), places);
         }
-        let (code, text, _) = run(&[&["budget"][..], options].concat());
-        let total = numbers(&json, "resident_bytes").pop().unwrap().to_string();
-        assert!(code == 0 && text.contains(&total), "{text}");
+        assert!(budget.get("connections").number() > 0);
+        assert!(budget.get("waiting").number() > 0);
+        assert!(budget.get("socket_bytes").number() > 0);
+        assert_ne!(budget.get("board").text(), "");
+        let rows = budget.get("rows").list();
+        assert!(rows.len() > 5);
+        let sum = |name: &str| -> u64 { rows.iter().map(|row| row.get(name).number()).sum() };
+        for name in ["reserved_bytes", "resident_bytes"] {
+            assert_eq!(budget.get(name).number(), sum(name), "{name}");
+        }
+        // For people it is the same.
+        let shown = |row: &Json| {
+            let numbers = ["reserved_bytes", "resident_bytes"].map(|name| row.get(name).number());
+            let is_it = |line: &str| {
+                let mut words = line.split_whitespace().rev();
+                line.starts_with(row.get("name").text())
+                    && words.next() == Some(&numbers[1].to_string())
+                    && words.next() == Some(&numbers[0].to_string())
+            };
+            assert!(text.lines().any(is_it), "{numbers:?} is not in {text}");
+        };
+        rows.iter().for_each(shown);
+        let total: Vec<_> = text
+            .lines()
+            .find(|line| line.starts_with("total"))
+            .unwrap()
+            .split_whitespace()
+            .skip(1)
+            .map(|word| word.parse::<u64>().unwrap())
+            .collect();
+        assert_eq!(total, [sum("reserved_bytes"), sum("resident_bytes")]);
     }
-    let connections = |workers: &str| {
-        numbers(
-            &run(&["budget", "--json", "--workers", workers]).1,
-            "connections",
-        )[0]
-    };
+}
+
+#[test]
+fn all_places_of_the_board_are_there_at_any_number_of_workers() {
     for workers in ["1", "2", "3", "5", "7", "16"] {
-        assert!(connections(workers) >= 8192, "at any number of workers");
+        let (code, out, _) = run(&["budget", "--json", "--workers", workers]);
+        let connections = Json::parse(&out).get("connections").number();
+        assert!(code == 0 && connections >= 8192, "{workers}: {connections}");
     }
+}
+
+#[test]
+fn more_places_cost_more() {
+    let resident = |per_worker: &str| {
+        let (_, out, _) = run(&[
+            "budget",
+            "--json",
+            "--workers",
+            "2",
+            "--per-worker",
+            per_worker,
+        ]);
+        Json::parse(&out).get("resident_bytes").number()
+    };
+    let (few, many) = (resident("1"), resident("1001"));
+    assert!(many > few, "{few}, {many}");
+    // Under 512 bytes for one more connection of 2000, but for the pages at the tables' ends.
+    assert!((many - few) / 2000 < 512, "{few}, {many}");
+}
+
+fn has_ipv6() -> bool {
+    TcpListener::bind("[::1]:0").is_ok()
+}
+
+#[test]
+fn every_form_of_address_listens_where_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = random_file(&folder.path().join("file"), 3, 2500);
+    let (four, six) = ("127.0.0.1".parse().unwrap(), "::1".parse().unwrap());
+    let both: &[IpAddr] = if has_ipv6() { &[four, six] } else { &[four] };
+    // What is given, how many lines it makes, and by which addresses it is reached.
+    let mut cases = vec![
+        ("0", 1, both),
+        (":0", 1, both),
+        ("localhost:0", both.len(), both),
+        ("127.0.0.1:0", 1, &both[..1]),
+    ];
+    if has_ipv6() {
+        cases.push(("[::1]:0", 1, &both[1..]));
+    }
+    for (given, lines, reached) in cases {
+        let server = serve(folder.path(), &["--workers", "1", "--train", given]);
+        assert_eq!(server.addresses.len(), lines, "{given}");
+        let port = server.address().port();
+        assert!(
+            port > 0
+                && server
+                    .addresses
+                    .iter()
+                    .all(|address| address.port() == port)
+        );
+        for ip in both {
+            let stream = TcpStream::connect(SocketAddr::new(*ip, port));
+            if reached.contains(ip) {
+                let mut stream = stream.unwrap();
+                stream.set_read_timeout(Some(LIMIT)).unwrap();
+                assert_eq!(ask(&mut stream, b"file", &[]).unwrap().data, bytes);
+            } else {
+                assert!(stream.is_err(), "{given} is reached by {ip}");
+            }
+        }
+        server.stop();
+    }
+}
+
+#[test]
+fn several_listeners_serve_in_the_order_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = random_file(&folder.path().join("file"), 4, 2500);
+    let hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.1", "127.0.0.3"];
+    let given: Vec<_> = hosts.iter().map(|host| format!("{host}:0")).collect();
+    let mut options = vec!["--workers", "2", "--train", "none"];
+    for address in &given {
+        options.extend(["--train", address]);
+    }
+    let server = serve(folder.path(), &options);
+    let ips: Vec<_> = server
+        .addresses
+        .iter()
+        .map(|address| address.ip().to_string())
+        .collect();
+    assert_eq!(ips, hosts);
+    for address in &server.addresses {
+        let mut stream = TcpStream::connect(address).unwrap();
+        assert_eq!(ask(&mut stream, b"file", &[]).unwrap().data, bytes);
+    }
+    server.stop();
+}
+
+#[test]
+fn the_root_is_the_current_folder_by_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = random_file(&folder.path().join("file"), 5, 2500);
+    let mut words = runner();
+    let path = fs::canonicalize(program::path("trainyard")).unwrap();
+    words.push(path.into_os_string().into_string().unwrap());
+    // A runner may be named from this folder, which is about to be another one.
+    let first = fs::canonicalize(&words[0]).unwrap_or_else(|_| words[0].clone().into());
+    let mut command = Command::new(first);
+    command.args(&words[1..]);
+    command
+        .args(["serve", "--train", "127.0.0.1:0", "--workers", "1"])
+        .current_dir(folder.path());
+    let server = Server::from_command(command);
+    let answer = ask(&mut server.connect(), b"file", &[]).unwrap();
+    assert_eq!(answer.data, bytes);
+    server.stop();
 }

@@ -409,7 +409,10 @@ impl Worker {
 
     /// Ends a connection that is not in the midst of an answer, with a fault if the socket takes it.
     fn refuse(&mut self, slot: Slot, fault: Fault) {
-        let _ = sys::send(self.connections.get(slot).socket.raw(), &fault.car(), false);
+        let socket = self.connections.get(slot).socket.raw();
+        let _ = sys::send(socket, &fault.car(), false);
+        // A part of a request that stays unread would make the close a reset, which eats the fault.
+        let _ = sys::receive(socket, &mut self.buffer, false);
         self.end(slot);
     }
 }

@@ -83,8 +83,8 @@ impl Server {
                     log,
                 };
             }
-            let (_, address) = line
-                .split_once(' ')
+            let address = line
+                .strip_prefix("train ")
                 .unwrap_or_else(|| panic!("line {line:?}"));
             addresses.push(address.parse().unwrap());
         }
