@@ -182,14 +182,13 @@ fn begin(server: &Server) -> TcpStream {
 }
 
 /// Fills every table of a server of this size, and compares.
-fn measure_full_load(size: Size) {
+fn measure_full_load(size: Size, root: &Path) {
     let needed = worker_descriptors(size.places()) + 2 * RING_MAX;
     trainyard::sys::raise_open_files_limit(needed as u64).unwrap();
-    let root = root();
-    let server = start(root.path(), size);
-    // These sit on all workers, and use the tables that a worker has once: the listing, and the
-    // buffer of cars at its longest batch.
-    let mut held: Vec<TcpStream> = (0..2 * size.workers).map(|_| server.connect()).collect();
+    let server = start(root, size);
+    // The least busy gets the next, so these sit on all workers. They use the tables that a worker
+    // has once: the listing, and the buffer of cars at its longest batch.
+    let mut held: Vec<TcpStream> = (0..size.workers).map(|_| server.connect()).collect();
     for stream in &mut held {
         let listing = ask(stream, b"folder", &[]).unwrap();
         assert!(listing.data.len() > BOARD.listing_bytes);
@@ -227,18 +226,14 @@ fn measure_full_load(size: Size) {
 
 #[test]
 fn full_load_takes_what_the_budget_says() {
-    measure_full_load(Size {
-        workers: 2,
-        per_worker: 1000,
-    });
-}
-
-#[test]
-fn so_it_does_with_many_small_workers() {
-    measure_full_load(Size {
-        workers: 3,
-        per_worker: 10,
-    });
+    let root = root();
+    for (workers, per_worker) in [(2, 1000), (3, 10)] {
+        let size = Size {
+            workers,
+            per_worker,
+        };
+        measure_full_load(size, root.path());
+    }
 }
 
 #[test]
