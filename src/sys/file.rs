@@ -79,43 +79,48 @@ pub fn open_folder(path: &CStr) -> Result<Descriptor, Errno> {
 impl Opened {
     /// Asks statx(2) about an open descriptor. `EACCES` for what is neither file nor folder.
     pub fn of(descriptor: RawFd) -> Result<Self, Errno> {
-        Self::statx(descriptor, c"", libc::AT_EMPTY_PATH)
+        Self::read(&statx(descriptor, c"", libc::AT_EMPTY_PATH)?)
     }
 
-    /// Asks about one name in an open folder; a symbolic link is followed.
+    /// Asks about one name in an open folder. A symbolic link is followed where it stays beneath
+    /// that folder, and is `EACCES` or `EXDEV` otherwise: what is outside the root is not told.
     pub fn at(folder: RawFd, name: &CStr) -> Result<Self, Errno> {
-        Self::statx(folder, name, 0)
+        let answer = statx(folder, name, libc::AT_SYMLINK_NOFOLLOW)?;
+        if answer.kind() != libc::S_IFLNK {
+            return Self::read(&answer);
+        }
+        let mut target = open_beneath(folder, name)?;
+        let opened = Self::of(target.raw());
+        target.close();
+        opened
     }
 
-    fn statx(folder: RawFd, name: &CStr, flags: c_int) -> Result<Self, Errno> {
-        const MASK: u32 = 0x0001 | 0x0040 | 0x0200; // STATX_TYPE, STATX_MTIME, STATX_SIZE
-        let mut answer = MaybeUninit::<Statx>::zeroed();
-        // SAFETY: `answer` has the room of the kernel's struct statx, and zeroes are a value of it.
-        let answer = unsafe {
-            check(libc::syscall(
-                libc::SYS_statx,
-                folder,
-                name.as_ptr(),
-                flags,
-                MASK,
-                answer.as_mut_ptr(),
-            ) as i64)?;
-            answer.assume_init()
-        };
-        let kind = u32::from(answer.mode) & libc::S_IFMT;
+    fn read(answer: &Statx) -> Result<Self, Errno> {
+        let kind = answer.kind();
         if kind != libc::S_IFREG && kind != libc::S_IFDIR {
             return Err(Errno::EACCES);
         }
-        let mtime_ns = answer
-            .mtime
+        let mtime = &answer.mtime;
+        let mtime_ns = mtime
             .seconds
             .saturating_mul(1_000_000_000)
-            .saturating_add(i64::from(answer.mtime.nanoseconds));
+            .saturating_add(mtime.nanoseconds.into());
         Ok(Self {
             is_folder: kind == libc::S_IFDIR,
             size: answer.size,
             mtime_ns,
         })
+    }
+}
+
+fn statx(folder: RawFd, name: &CStr, flags: c_int) -> Result<Statx, Errno> {
+    const MASK: u32 = 0x0001 | 0x0040 | 0x0200; // STATX_TYPE, STATX_MTIME, STATX_SIZE
+    let mut answer = MaybeUninit::<Statx>::zeroed();
+    let room = answer.as_mut_ptr();
+    // SAFETY: `answer` has the room of the kernel's struct statx, and zeroes are a value of it.
+    unsafe {
+        check(libc::syscall(libc::SYS_statx, folder, name.as_ptr(), flags, MASK, room) as i64)?;
+        Ok(answer.assume_init())
     }
 }
 
@@ -139,6 +144,12 @@ struct Statx {
     change: StatxTime,
     mtime: StatxTime,
     spare: [u64; 16],
+}
+
+impl Statx {
+    fn kind(&self) -> u32 {
+        u32::from(self.mode) & libc::S_IFMT
+    }
 }
 
 #[repr(C)]

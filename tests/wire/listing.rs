@@ -79,6 +79,10 @@ fn what_cannot_be_asked_for_is_not_listed() {
     )
     .unwrap();
     std::os::unix::fs::symlink("missing", root.join("dangling")).unwrap();
+    // Neither content nor size of what is outside is told.
+    fs::write(outer.path().join("secret"), b"secret").unwrap();
+    std::os::unix::fs::symlink("../secret", root.join("relative")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", root.join("absolute")).unwrap();
     let server = small_server(&root);
     let answer = ask(&mut server.connect(), b"/", &[]).unwrap();
     let names: Vec<Vec<u8>> = entries_of(&answer)
