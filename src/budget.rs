@@ -85,7 +85,9 @@ fn table_rows(workers: usize, per_worker: usize) -> Vec<Row> {
     let tickets = pages(1, places + RING_MAX, process::TICKET_BYTES);
     let ring = pages(1, RING_MAX, process::WAITING_BYTES);
     // Each child has a copy of the whole board's tables.
-    let each = |name, bytes, resident| row(name, "child", WORKERS_MAX * bytes, resident);
+    let each = |name, bytes: usize, resident| {
+        row(name, "child", (WORKERS_MAX * bytes).max(resident), resident)
+    };
     vec![
         row("tickets", "parent", process::TICKETS_BYTES, tickets),
         row("ring and children", "parent", children, ring),
@@ -159,26 +161,26 @@ impl Budget {
         let mut text = String::new();
         let _ = writeln!(
             text,
-            "{:<20}{:<8}{:>16}{:>16}",
+            "{:<24}{:<8}{:>16}{:>16}",
             "bytes", "process", "reserved", "at full load"
         );
         for row in &self.rows {
             let _ = writeln!(
                 text,
-                "{:<20}{:<8}{:>16}{:>16}",
+                "{:<24}{:<8}{:>16}{:>16}",
                 row.name, row.process, row.reserved, row.resident
             );
         }
         let _ = writeln!(
             text,
-            "{:<28}{:>16}{:>16}",
+            "{:<32}{:>16}{:>16}",
             "total",
             self.reserved_bytes(),
             self.resident_bytes()
         );
         let _ = writeln!(
             text,
-            "{:<44}{:>16}",
+            "{:<48}{:>16}",
             "kernel's socket buffers, at most",
             self.socket_bytes()
         );

@@ -15,13 +15,16 @@ pub struct Line {
 }
 
 impl Line {
-    /// Writes the line, with a newline, to `descriptor`; a failure has nobody to be told.
-    pub fn write_to(&mut self, descriptor: i32) {
+    /// Writes the line, with a newline, to `descriptor`.
+    ///
+    /// # Errors
+    /// What write(2) says.
+    pub fn write_to(&mut self, descriptor: i32) -> Result<(), sys::Errno> {
         if self.text.is_full() {
             self.text.pop();
         }
         let _ = self.text.push(b'\n');
-        let _ = sys::write(descriptor, &self.text);
+        sys::write(descriptor, &self.text).map(drop)
     }
 }
 
@@ -60,24 +63,28 @@ impl Log for Logger {
                 sys::process_id(),
                 record.args()
             );
-            line.write_to(2);
+            // A failure to log has nobody to be told.
+            let _ = line.write_to(2);
         }
     }
 
     fn flush(&self) {}
 }
 
-/// Sends `log`'s records of `level` and above to standard error, and makes a panic a line of its
-/// own that ends the process: the default hook allocates.
+/// Sends `log`'s records of `level` and above to standard error.
 pub fn start(level: LevelFilter) {
     static LOGGER: Logger = Logger;
     if log::set_logger(&LOGGER).is_ok() {
         log::set_max_level(level);
     }
+}
+
+/// Makes a panic a line of its own that ends the process: the default hook allocates.
+pub fn catch_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let mut line = Line::default();
         let _ = write!(line, "trainyard[{}] bug: {panic}", sys::process_id());
-        line.write_to(2);
+        let _ = line.write_to(2);
         sys::abort();
     }));
 }

@@ -4,32 +4,23 @@ use std::process::ExitCode;
 
 use trainyard::command::{self, Command};
 use trainyard::memory::Arena;
-use trainyard::{budget, serve};
+use trainyard::{budget, logger, serve, sys};
 
 #[global_allocator]
 static ARENA: Arena = Arena::new();
 
 fn main() -> ExitCode {
+    logger::catch_panics();
     match command::parse(std::env::args_os().skip(1)) {
-        Ok(Command::Help) => {
-            print!("{}", command::HELP);
-            ExitCode::SUCCESS
-        }
-        Ok(Command::Version) => {
-            print!("{}", command::version());
-            ExitCode::SUCCESS
-        }
+        Ok(Command::Help) => show(command::HELP),
+        Ok(Command::Version) => show(&command::version()),
         Ok(Command::Budget(options, json)) => {
             let budget = budget::Budget::new(&options);
-            print!(
-                "{}",
-                if json {
-                    budget.to_json()
-                } else {
-                    budget.to_text()
-                }
-            );
-            ExitCode::SUCCESS
+            show(&if json {
+                budget.to_json()
+            } else {
+                budget.to_text()
+            })
         }
         Ok(Command::Serve(options)) => match serve::run(&options, &ARENA) {
             Ok(()) => ExitCode::SUCCESS,
@@ -39,7 +30,19 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints `text`; `print!` would panic where that fails.
+fn show(text: &str) -> ExitCode {
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match sys::write(1, rest) {
+            Ok(written) => rest = &rest[written..],
+            Err(errno) => return fail(&format!("standard output: {}", errno.desc()), 1),
+        }
+    }
+    ExitCode::SUCCESS
+}
+
 fn fail(reason: &str, code: u8) -> ExitCode {
-    eprintln!("trainyard: {reason}");
+    let _ = sys::write(2, format!("trainyard: {reason}\n").as_bytes());
     ExitCode::from(code)
 }

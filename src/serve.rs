@@ -92,7 +92,9 @@ fn refuse(message: &str) -> ! {
 fn say(text: core::fmt::Arguments) {
     let mut line = Line::default();
     let _ = line.write_fmt(text);
-    line.write_to(1);
+    if let Err(errno) = line.write_to(1) {
+        log::warn!("standard output takes no more, so it lacks the line `{text}`: {errno}");
+    }
 }
 
 fn c_path(path: &Path) -> Result<CString, String> {

@@ -104,6 +104,30 @@ fn what_is_not_there_is_an_error_and_the_rest_is_got() {
 }
 
 #[test]
+fn a_link_or_a_pipe_is_never_replaced() {
+    let (root, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    random_file(&root.path().join("file"), 1, 5000);
+    let server = Server::start(root.path(), &["--workers", "1", "--per-worker", "8"]);
+    let url = format!("train://{}/file", server.address());
+    std::os::unix::fs::symlink("elsewhere", here.path().join("link")).unwrap();
+    let mode = nix::sys::stat::Mode::S_IRUSR;
+    nix::unistd::mkfifo(&here.path().join("pipe"), mode).unwrap();
+    for name in ["link", "pipe"] {
+        let output = train_get(here.path(), &["-q", "-o", name, &url]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("no regular file"));
+    }
+    assert!(
+        fs::symlink_metadata(here.path().join("link"))
+            .unwrap()
+            .is_symlink()
+    );
+    let names = fs::read_dir(here.path()).unwrap().count();
+    assert_eq!(names, 2, "nothing else was made");
+    server.stop();
+}
+
+#[test]
 fn a_download_goes_on_after_the_server_was_killed() {
     make_programs_absolute();
     let (root, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -175,3 +175,37 @@ fn stopped_readers_do_not_delay_the_others_of_their_child() {
     }
     server.stop();
 }
+
+/// A client that is gone cannot complete its request, however much of it is there to be read.
+#[test]
+fn half_a_request_of_a_client_that_has_gone_holds_no_place() {
+    let root = tempfile::tempdir().unwrap();
+    let bytes = random_file(&root.path().join("file"), 1, 1000);
+    let server = Server::start(root.path(), &["--workers", "2", "--per-worker", "1"]);
+    for reset in [false, true] {
+        for _ in 0..2 {
+            let mut half = server.connect();
+            half.write_all(&request(b"file", &[])[..8]).unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+            if reset {
+                let linger = nix::libc::linger {
+                    l_onoff: 1,
+                    l_linger: 0,
+                };
+                nix::sys::socket::setsockopt(&half, nix::sys::socket::sockopt::Linger, &linger)
+                    .unwrap();
+            }
+        }
+        let start = std::time::Instant::now();
+        assert_eq!(
+            ask(&mut server.connect(), b"file", &[]).unwrap().data,
+            bytes
+        );
+        assert!(
+            start.elapsed() < Duration::from_secs(4),
+            "{:?}",
+            start.elapsed()
+        );
+    }
+    server.stop();
+}

@@ -7,7 +7,7 @@ mod json;
 
 mod common;
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -367,4 +367,22 @@ fn the_root_is_the_current_folder_by_default() {
     let answer = ask(&mut server.connect(), b"file", &[]).unwrap();
     assert_eq!(answer.data, bytes);
     server.stop();
+}
+
+#[test]
+fn a_full_standard_output_is_an_error_and_no_crash() {
+    for command in ["--version", "--help", "budget"] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = program::command("trainyard")
+            .arg(command)
+            .stdout(full)
+            .output()
+            .unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{err}");
+        assert!(
+            err.starts_with("trainyard: standard output") && err.lines().count() == 1,
+            "{err}"
+        );
+    }
 }

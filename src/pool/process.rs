@@ -296,6 +296,8 @@ impl ProcessPool {
                 socket: waiting.socket,
             });
         }
+        // Before they are sent: these wait no more, and must not make each other give way.
+        self.gauges.want(self.ring.len());
         let data = &mut self.data[child];
         match pass_fd::send_jobs(&data.fd, &jobs) {
             Ok(()) => {

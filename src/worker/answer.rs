@@ -41,6 +41,8 @@ impl Worker {
             Err(_) => return Step::End,
         };
         let (plan, file) = match train::parse(&self.buffer[..size]) {
+            // What was sent is still there to be read, but the rest will never come.
+            Ok(None) if self.connections.get(slot).hung_up => return Step::End,
             Ok(None) => {
                 if matches!(self.connections.get(slot).wait, Wait::Silent | Wait::Idle) {
                     self.arm(turns, slot, Wait::Request);

@@ -72,6 +72,8 @@ pub(super) struct Connection {
     pub(super) registered: bool,
     /// Bytes from the client may be there.
     pub(super) unread: bool,
+    /// The client sends no more, or is gone.
+    pub(super) hung_up: bool,
 }
 
 /// A free entry must not put the table into the file, and an idle one must stay small.
@@ -102,6 +104,7 @@ impl Connection {
         protocol: Protocol::Ask,
         registered: false,
         unread: false,
+        hung_up: false,
     };
 
     /// A client that has just been handed over.

@@ -223,6 +223,8 @@ impl Worker {
         if events.contains(EpollFlags::EPOLLIN) {
             connection.unread = true;
         }
+        let ends = EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR;
+        connection.hung_up |= events.intersects(ends);
         if connection.queued == Queue::None {
             self.make_ready(slot);
         }

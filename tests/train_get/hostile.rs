@@ -138,15 +138,13 @@ fn a_link_at_the_name_or_at_the_part_is_not_followed() {
     let victim = elsewhere.path().join("victim");
     fs::write(&victim, "untouched").unwrap();
     std::os::unix::fs::symlink(&victim, folder.path().join("a")).unwrap();
-    run(folder.path(), &[server.url("a")]).assert_whole();
+    let link = folder.path().join("a");
+    run(folder.path(), &[server.url("a")]).assert_failure(&["a is no regular file"]);
     assert!(
-        folder
-            .path()
-            .join("a")
-            .symlink_metadata()
-            .unwrap()
-            .is_file()
+        link.symlink_metadata().unwrap().is_symlink(),
+        "nor replaced"
     );
+    fs::remove_file(link).unwrap();
     std::os::unix::fs::symlink(&victim, folder.path().join(".a.train-part")).unwrap();
     run(folder.path(), &[server.url("a")]).assert_failure(&["cannot open .a.train-part"]);
     assert_eq!(fs::read(&victim).unwrap(), b"untouched");

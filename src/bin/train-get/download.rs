@@ -169,7 +169,7 @@ fn receive(
     mut connection: Connection,
     found: Option<Found>,
 ) -> Result<(), Failure> {
-    refuse_folder(want.place, name)?;
+    refuse_target(want.place, name)?;
     let offset = found.as_ref().map_or(0, Found::offset);
     let meter = client
         .shared
@@ -244,15 +244,28 @@ fn receive_data<'a>(
     Ok(meter)
 }
 
-/// Finds out before gigabytes have come that they could not be renamed to `name`.
-fn refuse_folder(place: &Place, name: &OsStr) -> Result<(), Failure> {
-    match open_in(&place.open()?, name, OFlag::O_PATH | OFlag::O_DIRECTORY) {
-        Ok(_) => Err(Failure::Refused(format!(
-            "{} is a folder here: use -O or -o",
-            place.shown(name)
-        ))),
-        Err(_) => Ok(()),
+/// Finds out before gigabytes have come that they could not or must not be renamed to `name`: a
+/// folder, or a device, pipe or link, of which the rename would leave nothing.
+fn refuse_target(place: &Place, name: &OsStr) -> Result<(), Failure> {
+    let Ok(there) = open_in(&place.open()?, name, OFlag::O_PATH) else {
+        return Ok(());
+    };
+    let shown = place.shown(name);
+    let kind = there
+        .metadata()
+        .map_err(Failure::local(format!("look at {shown}")))?
+        .file_type();
+    if kind.is_dir() {
+        return Err(Failure::Refused(format!(
+            "{shown} is a folder here: use -O or -o"
+        )));
     }
+    if !kind.is_file() {
+        return Err(Failure::Refused(format!(
+            "{shown} is no regular file: move it away, or use -o"
+        )));
+    }
+    Ok(())
 }
 
 fn say_there_already(client: &Client<'_>, want: &Want<'_>, name: Option<&OsStr>) {
