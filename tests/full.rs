@@ -188,7 +188,7 @@ fn half_a_request_of_a_client_that_has_gone_holds_no_place() {
             half.write_all(&request(b"file", &[])[..8]).unwrap();
             std::thread::sleep(Duration::from_millis(100));
             if reset {
-                let linger = nix::libc::linger {
+                let linger = libc::linger {
                     l_onoff: 1,
                     l_linger: 0,
                 };
@@ -196,7 +196,7 @@ fn half_a_request_of_a_client_that_has_gone_holds_no_place() {
                     .unwrap();
             }
         }
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         assert_eq!(
             ask(&mut server.connect(), b"file", &[]).unwrap().data,
             bytes
