@@ -296,8 +296,8 @@ impl ProcessPool {
                 socket: waiting.socket,
             });
         }
-        // Before they are sent: these wait no more, and must not make each other give way.
-        self.gauges.want(self.ring.len());
+        // There is room, so nobody needs to give way to these; `make_way` asks anew for the rest.
+        self.gauges.want(0);
         let data = &mut self.data[child];
         match pass_fd::send_jobs(&data.fd, &jobs) {
             Ok(()) => {
