@@ -87,7 +87,14 @@ impl Size {
 /// so have a smaller part in them.
 fn start(root: &Path, size: Size) -> Server {
     let program = root.join("program");
-    fs::copy(static_program(), &program).unwrap();
+    // By another process: were it written here, a test that forks just then would hold it open for
+    // writing, and the system would not run it.
+    let copied = Command::new("cp")
+        .arg(static_program())
+        .arg(&program)
+        .status()
+        .unwrap();
+    assert!(copied.success());
     let mut command = Command::new(program);
     command
         .args(["serve", "--train", "127.0.0.1:0", "--log", "debug"])
