@@ -46,8 +46,13 @@ fn result_of(word: &str) -> (Option<i32>, Option<i32>, String) {
         None => program::runner(),
     };
     words.push(std::env::current_exe().unwrap().to_str().unwrap().into());
+    // This program's own heap is the arena, too small for a copy of a large environment each time.
+    let kept =
+        ["PATH", "QEMU_LD_PREFIX"].map(|name| (name, std::env::var_os(name).unwrap_or_default()));
     let output = Command::new(&words[0])
         .args(&words[1..])
+        .env_clear()
+        .envs(kept.into_iter().filter(|(_, value)| !value.is_empty()))
         .env(ACTION, word)
         .stdin(Stdio::null())
         .output()
