@@ -5,19 +5,28 @@ mod common;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use common::program;
 use common::server::Server;
 use common::{checksum, random_bytes, random_file};
 
-fn train_get(folder: &Path, arguments: &[&str]) -> Output {
-    program::command("train-get")
+/// The client in `folder`, so the programs' path must not hang on where the test runs.
+fn client(folder: &Path, arguments: &[&str]) -> Command {
+    assert!(
+        program::path("train-get").is_absolute(),
+        "TRAINYARD_PROGRAMS is an absolute path"
+    );
+    let mut command = program::command("train-get");
+    command
         .args(arguments)
         .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+        .stdin(Stdio::null());
+    command
+}
+
+fn train_get(folder: &Path, arguments: &[&str]) -> Output {
+    client(folder, arguments).output().unwrap()
 }
 
 #[track_caller]
@@ -26,17 +35,8 @@ fn assert_got(output: &Output) {
     assert_eq!(output.status.code(), Some(0), "{text}");
 }
 
-/// Absolute, since the client runs in another folder than the test.
-fn make_programs_absolute() {
-    assert!(
-        program::path("train-get").is_absolute(),
-        "TRAINYARD_PROGRAMS is an absolute path"
-    );
-}
-
 #[test]
 fn files_and_whole_folders_arrive_as_they_are() {
-    make_programs_absolute();
     let (root, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let big = random_file(&root.path().join("big file"), 1, 20_000_000);
     fs::create_dir_all(root.path().join("a/b")).unwrap();
@@ -85,7 +85,6 @@ fn files_and_whole_folders_arrive_as_they_are() {
 
 #[test]
 fn what_is_not_there_is_an_error_and_the_rest_is_got() {
-    make_programs_absolute();
     let (root, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     random_file(&root.path().join("file"), 1, 5000);
     let server = Server::start(root.path(), &["--workers", "1", "--per-worker", "8"]);
@@ -129,20 +128,16 @@ fn a_link_or_a_pipe_is_never_replaced() {
 
 #[test]
 fn a_download_goes_on_after_the_server_was_killed() {
-    make_programs_absolute();
     let (root, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let size = 3_u64 << 30;
     let path = root.path().join("file");
     File::create(&path).unwrap().set_len(size).unwrap();
     let mut server = Server::start(root.path(), &["--workers", "1", "--per-worker", "8"]);
     let url = format!("train://{}/file", server.address());
-    let mut client = program::command("train-get");
-    client
-        .args(["-q", &url])
-        .current_dir(here.path())
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
-    let mut client = client.spawn().unwrap();
+    let mut client = client(here.path(), &["-q", &url])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let part = here.path().join(".file.train-part");
     common::wait_until("a part is there", common::server::LIMIT, || {
         fs::metadata(&part).is_ok_and(|metadata| metadata.len() > 10_000_000)
@@ -172,19 +167,15 @@ fn a_download_goes_on_after_the_server_was_killed() {
 
 #[test]
 fn a_part_is_continued_where_it_ends() {
-    make_programs_absolute();
     let (root, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let size = 60_000_000;
     let bytes = random_file(&root.path().join("file"), 5, size);
     let server = Server::start(root.path(), &["--workers", "1", "--per-worker", "8"]);
     let url = format!("train://{}/file", server.address());
-    let mut client = program::command("train-get");
-    client
-        .args(["-q", &url])
-        .current_dir(here.path())
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
-    let mut client = client.spawn().unwrap();
+    let mut client = client(here.path(), &["-q", &url])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let part = here.path().join(".file.train-part");
     common::wait_until("a part is there", common::server::LIMIT, || {
         fs::metadata(&part).is_ok_and(|metadata| metadata.len() > 1_000_000)
