@@ -14,6 +14,7 @@ pub(super) const BOARD: Board = Board {
     turn_bytes: 256 * KIB,
     listing_bytes: 1024 * KIB,
     arena_bytes: 128 * KIB,
+    thread_stack_bytes: 256 * KIB,
     stack_touched_bytes: 24 * KIB,
     gather_us: 300,
     silent_ms: 10_000,

@@ -3,10 +3,10 @@
 
 use core::fmt::Write;
 
-use crate::command::Options;
+use crate::command::{Options, Pool};
 use crate::files::Listing;
-use crate::limits::{BOARD, CAR_BUFFER_BYTES, CONNECTIONS_MAX, RING_MAX, WORKERS_MAX};
-use crate::pool::process;
+use crate::limits::{BOARD, CAR_BUFFER_BYTES, CONNECTIONS_MAX, RING_MAX, TICKETS_MAX, WORKERS_MAX};
+use crate::pool::{dispatcher, factory, process};
 use crate::worker::{self, Worker};
 
 const PAGE_BYTES: usize = 4096;
@@ -20,7 +20,8 @@ const ARENA_TOUCHED_BYTES: usize = 4 * PAGE_BYTES;
 pub struct Row {
     /// What the bytes are for.
     pub name: &'static str,
-    /// Whose they are: `parent`, `child` (each), or `all` (shared by all processes).
+    /// Whose they are: `parent`, `child` (each) or `all` (shared by all processes) in the process
+    /// pool, `main`, `thread` (each) or `all` in the thread pool.
     pub process: &'static str,
     /// Bytes of address space that are set apart, over all processes.
     pub reserved: usize,
@@ -39,7 +40,9 @@ const WORKER_TABLES: usize = size_of::<Worker>();
 const _: () = {
     // Untouched tables cost address space only, but that is scarce where pointers have 32 bits.
     assert!(WORKER_TABLES * WORKERS_MAX < 512 * 1024 * 1024);
-    let full = CONNECTIONS_MAX * worker::CONNECTION_BYTES + process::TABLE_BYTES;
+    let full = CONNECTIONS_MAX * worker::CONNECTION_BYTES
+        + dispatcher::TICKETS_BYTES
+        + dispatcher::RING_BYTES;
     assert!(
         full + 4 * (CAR_BUFFER_BYTES + size_of::<Listing>()) <= BOARD.memory_bytes / 4,
         "full load takes over a quarter of the memory"
@@ -52,11 +55,23 @@ const fn pages(copies: usize, count: usize, size: usize) -> usize {
     copies * ((count * size).div_ceil(PAGE_BYTES) + 1) * PAGE_BYTES
 }
 
-/// What every process needs, whatever it holds.
-fn process_rows(workers: usize) -> Vec<Row> {
+/// Who has the tables: the dispatcher, and each worker.
+fn owners(pool: Pool) -> (&'static str, &'static str) {
+    match pool {
+        Pool::Process => ("parent", "child"),
+        Pool::Thread => ("main", "thread"),
+    }
+}
+
+/// What every process or thread needs, whatever it holds.
+fn process_rows(pool: Pool, workers: usize) -> Vec<Row> {
     let program = std::fs::metadata("/proc/self/exe").map_or(0, |metadata| metadata.len() as usize);
-    let variables = (workers + 1) * 32 * 1024;
-    let (stack, touched) = (STACK_BYTES, BOARD.stack_touched_bytes);
+    let (dispatcher, worker) = owners(pool);
+    let (variables, worker_stack) = match pool {
+        Pool::Process => ((workers + 1) * 32 * 1024, STACK_BYTES),
+        Pool::Thread => (32 * 1024 + workers * 8 * 1024, BOARD.thread_stack_bytes),
+    };
+    let touched = BOARD.stack_touched_bytes;
     vec![
         row("program", "all", program, program),
         row(
@@ -65,16 +80,36 @@ fn process_rows(workers: usize) -> Vec<Row> {
             BOARD.arena_bytes,
             ARENA_TOUCHED_BYTES,
         ),
-        row("stack", "parent", stack, touched),
-        row("stack", "child", workers * stack, workers * touched),
+        row("stack", dispatcher, STACK_BYTES, touched),
+        row("stack", worker, workers * worker_stack, workers * touched),
         row("variables and C heap", "all", variables, variables),
     ]
 }
 
-/// The tables, of which a process touches what it fills.
-fn table_rows(workers: usize, per_worker: usize) -> Vec<Row> {
-    let places = workers * per_worker;
-    let children = process::TABLE_BYTES - process::TICKETS_BYTES;
+/// The dispatcher's tables, of which it touches what it fills.
+fn dispatcher_rows(pool: Pool, places: usize) -> Vec<Row> {
+    let (dispatcher, _) = owners(pool);
+    let tickets = pages(1, places + RING_MAX, dispatcher::TICKET_BYTES);
+    let ring = pages(1, RING_MAX, dispatcher::WAITING_BYTES);
+    let (name, bytes, touched) = match pool {
+        Pool::Process => ("children", process::TABLE_BYTES, PAGE_BYTES),
+        Pool::Thread => {
+            let ended = TICKETS_MAX * size_of::<u32>();
+            let queue = factory::TABLE_BYTES - ended;
+            let touched = pages(1, 1, queue) + pages(1, places, size_of::<u32>());
+            ("queue, ended tickets", factory::TABLE_BYTES, touched)
+        }
+    };
+    vec![
+        row("tickets", dispatcher, dispatcher::TICKETS_BYTES, tickets),
+        row("ring", dispatcher, dispatcher::RING_BYTES, ring),
+        row(name, dispatcher, bytes, touched),
+    ]
+}
+
+/// The workers' tables, of which each touches what it fills.
+fn worker_rows(pool: Pool, workers: usize, per_worker: usize) -> Vec<Row> {
+    let (_, worker) = owners(pool);
     let connection = worker::CONNECTION_BYTES - worker::FILE_BYTES;
     let (connections, files) = (
         CONNECTIONS_MAX * connection,
@@ -82,15 +117,11 @@ fn table_rows(workers: usize, per_worker: usize) -> Vec<Row> {
     );
     let listing = size_of::<Listing>();
     let lists = WORKER_TABLES - connections - files - listing - CAR_BUFFER_BYTES;
-    let tickets = pages(1, places + RING_MAX, process::TICKET_BYTES);
-    let ring = pages(1, RING_MAX, process::WAITING_BYTES);
-    // Each child has a copy of the whole board's tables.
+    // Each child has a copy of the whole board's tables, the threads have one together.
     let each = |name, bytes: usize, resident| {
-        row(name, "child", (WORKERS_MAX * bytes).max(resident), resident)
+        row(name, worker, (WORKERS_MAX * bytes).max(resident), resident)
     };
     vec![
-        row("tickets", "parent", process::TICKETS_BYTES, tickets),
-        row("ring and children", "parent", children, ring),
         each(
             "connections",
             connections,
@@ -124,8 +155,10 @@ impl Budget {
     /// The budget for these options; reads the size of this program from the system.
     #[must_use]
     pub fn new(options: &Options) -> Self {
-        let mut rows = process_rows(options.workers);
-        rows.extend(table_rows(options.workers, options.per_worker));
+        let (pool, workers) = (options.pool, options.workers);
+        let mut rows = process_rows(pool, workers);
+        rows.extend(dispatcher_rows(pool, options.places()));
+        rows.extend(worker_rows(pool, workers, options.per_worker));
         Self {
             rows,
             places: options.places(),

@@ -34,6 +34,8 @@ pub struct Options {
     pub push: Option<PathBuf>,
     /// The form in which it is sent.
     pub push_form: Form,
+    /// The pool.
+    pub pool: Pool,
     /// Workers.
     pub workers: usize,
     /// Connections that one worker may hold.
@@ -42,6 +44,15 @@ pub struct Options {
     pub drain_s: u64,
     /// The least severe level that is logged.
     pub log: LevelFilter,
+}
+
+/// How the workers are made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pool {
+    /// Each is a process.
+    Process,
+    /// Each is a thread.
+    Thread,
 }
 
 impl Options {
@@ -76,9 +87,9 @@ Options:
   --train ADDR       train listener, may be repeated (default: port 2000 on all addresses; `none`)
   --push FILE        train clients get FILE as soon as they connect, without asking
   --push-form FORM   sized (default) | raw | raw-end | plain
-  --pool process     the pool
-  --workers N        children (default: one per core, at least 2)
-  --per-worker N     connections one child may hold (default: the board's total / workers)
+  --pool KIND        process (default) | thread: what each worker is
+  --workers N        workers (default: one per core, at least 2)
+  --per-worker N     connections one worker may hold (default: the board's total / workers)
   --drain SECONDS    how long a stop waits for transfers in flight (default 10)
   --log LEVEL        error | warn | info (default) | debug, on standard error
 
@@ -133,6 +144,7 @@ struct Given {
     train: Option<Vec<Address>>,
     push: Option<PathBuf>,
     push_form: Form,
+    pool: Pool,
     workers: Option<usize>,
     per_worker: Option<usize>,
     drain_s: u64,
@@ -150,6 +162,7 @@ fn parse_options(
         train: None,
         push: None,
         push_form: Form::Sized,
+        pool: Pool::Process,
         workers: None,
         per_worker: None,
         drain_s: 10,
@@ -204,7 +217,7 @@ impl Given {
                 .extend(address("--train", &value)?),
             "push" => self.push = Some(PathBuf::from(value)),
             "push-form" => self.push_form = form(&text("--push-form", value)?)?,
-            "pool" => pool(&text("--pool", value)?)?,
+            "pool" => self.pool = pool(&text("--pool", value)?)?,
             "workers" => self.workers = Some(count("--workers", value, WORKERS_MAX)?),
             "per-worker" => self.per_worker = Some(count("--per-worker", value, CONNECTIONS_MAX)?),
             "drain" => self.drain_s = number("--drain", value, 0, 86_400)?,
@@ -241,6 +254,7 @@ impl Given {
             train,
             push: self.push,
             push_form: self.push_form,
+            pool: self.pool,
             workers,
             per_worker,
             drain_s: self.drain_s,
@@ -288,11 +302,11 @@ fn form(name: &str) -> Result<Form, String> {
     }
 }
 
-fn pool(name: &str) -> Result<(), String> {
-    if name == "process" {
-        Ok(())
-    } else {
-        Err(format!("--pool {name}: must be process"))
+fn pool(name: &str) -> Result<Pool, String> {
+    match name {
+        "process" => Ok(Pool::Process),
+        "thread" => Ok(Pool::Thread),
+        _ => Err(format!("--pool {name}: must be process or thread")),
     }
 }
 
@@ -357,8 +371,13 @@ mod tests {
         assert_eq!(options.root, PathBuf::from("."));
         assert_eq!(options.train, [Address::All(2000)]);
         assert_eq!(
-            (options.push_form, options.drain_s, options.log),
-            (Form::Sized, 10, LevelFilter::Info)
+            (
+                options.push_form,
+                options.pool,
+                options.drain_s,
+                options.log
+            ),
+            (Form::Sized, Pool::Process, 10, LevelFilter::Info)
         );
         assert!(options.workers >= 2 && options.places() >= CONNECTIONS_MAX);
     }

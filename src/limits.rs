@@ -24,7 +24,7 @@ pub struct Board {
     pub memory_bytes: usize,
     /// Connections that all workers hold together; also what one worker's table has room for.
     pub connections_max: usize,
-    /// Children of the process pool.
+    /// Children of the process pool, threads of the thread pool.
     pub workers_max: usize,
     /// Accepted sockets that wait for a place; beyond it the kernel's backlog holds them.
     pub ring_max: usize,
@@ -40,7 +40,9 @@ pub struct Board {
     pub listing_bytes: usize,
     /// Room for everything that start-up allocates.
     pub arena_bytes: usize,
-    /// Stack that a process touches at most, as measured; for `budget` only.
+    /// Stack of a thread of the thread pool: fixed, and not grown.
+    pub thread_stack_bytes: usize,
+    /// Stack that a process or thread touches at most, as measured; for `budget` only.
     pub stack_touched_bytes: usize,
     /// How long the dispatcher gathers connections that follow one another closely.
     pub gather_us: u64,
@@ -85,6 +87,8 @@ pub const LISTENERS_MAX: usize = BOARD.listeners_max;
 pub const JOBS_PER_MESSAGE_MAX: usize = 16;
 /// Places in the ring: the waiting, and what can come back from workers that died.
 pub const RING_PLACES_MAX: usize = RING_MAX + WORKERS_MAX * BOARD.untaken_max;
+/// Jobs in the thread pool's queue that nobody has taken yet.
+pub const QUEUE_CAPACITY: usize = BOARD.ring_max;
 /// One ticket for every socket that is waiting or held. `--per-worker` is rounded up, so the
 /// places can be a few more than `CONNECTIONS_MAX`.
 pub const TICKETS_MAX: usize = CONNECTIONS_MAX + WORKERS_MAX + RING_PLACES_MAX;
@@ -112,6 +116,8 @@ pub const DEFER_ACCEPT_S: u32 = 1;
 pub const RESPAWN_DELAY_MS: (u64, u64) = (10, 500);
 /// A child that lived at least so long is replaced at once.
 pub const RESPAWN_SETTLED_MS: u64 = 1_000;
+/// How long workers may take to end once nothing is left to do.
+pub const EXIT_MS: u64 = 1_000;
 /// How long the dispatcher leaves alone what has just failed for want of the kernel's resources.
 pub const RETRY_MS: u64 = 5;
 
@@ -141,6 +147,20 @@ pub const fn worker_descriptors(per_worker: usize) -> usize {
     sum
 }
 
+/// Descriptors that the one process of the thread pool holds open at once.
+#[must_use]
+pub const fn thread_pool_descriptors(workers: usize, per_worker: usize) -> usize {
+    let mut sum = 3; // standard input, output and error
+    sum += 3; // the main thread's epoll, signals, bell
+    sum += 2; // root, pushed file
+    sum += LISTENERS_MAX;
+    sum += RING_MAX + 1; // the waiting, and the one just accepted
+    sum += workers * 3; // each one's epoll, bell, pushed file
+    sum += workers * per_worker * 2; // sockets, also those in the queue, and the files they are sent
+    sum += workers * 2; // a folder on the way to a file
+    sum
+}
+
 const _: () = {
     let mut i = 0;
     while i < BOARDS.len() {
@@ -164,6 +184,8 @@ const fn check(board: &Board) {
         board.listing_bytes >= 64 * KIB,
         "a few hundred of the longest names"
     );
+    assert!(board.thread_stack_bytes.is_multiple_of(64 * KIB));
+    assert!(board.thread_stack_bytes >= 4 * board.stack_touched_bytes);
     assert!(board.gather_us >= 200 && board.gather_us <= 500);
     assert!(board.linger_ms < board.stall_ms);
     assert!(board.silent_ms <= board.idle_ms);

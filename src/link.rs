@@ -1,6 +1,7 @@
 //! The link between a pool and a worker: jobs and orders down, tickets of ended connections up.
 
 use heapless::Vec;
+use nix::sys::epoll::EpollFlags;
 
 use crate::limits::JOBS_PER_MESSAGE_MAX;
 use crate::sys::{Descriptor, Errno};
@@ -29,9 +30,9 @@ pub struct Job {
 }
 
 /// What a pool wants of a worker.
-pub enum Order {
+pub enum Order<J = Job> {
     /// Serve these.
-    Jobs(Vec<Job, JOBS_PER_MESSAGE_MAX>),
+    Jobs(Vec<J, JOBS_PER_MESSAGE_MAX>),
     /// End the oldest connection that has no request in progress. A report follows in any case, an
     /// empty one if there is none.
     GiveWay,
@@ -43,10 +44,35 @@ pub enum Order {
     Closed,
 }
 
+/// How a worker is about to wait.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Rest {
+    /// Not at all: there is work in hand, and epoll is only looked at.
+    Look,
+    /// In its epoll, for the connections that it has.
+    Wait,
+    /// For the pool alone: it has no connections.
+    Sleep,
+}
+
 /// A worker's side of the link.
 pub trait Link {
     /// Readable when there may be an order, writable when a report may be taken.
     fn descriptor(&self) -> &Descriptor;
+
+    /// The events of the descriptor that tell of orders.
+    fn events(&self) -> EpollFlags {
+        EpollFlags::EPOLLIN
+    }
+
+    /// Comes before each wait in epoll; true when there is an order already, so that epoll must only
+    /// be looked at. A link may keep a worker that would [`Rest::Sleep`] until then.
+    fn rest(&mut self, _rest: Rest) -> bool {
+        false
+    }
+
+    /// Comes after each wait in epoll.
+    fn resume(&mut self) {}
 
     /// Takes the next order; never blocks.
     ///

@@ -8,16 +8,19 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::budget::Budget;
-use crate::command::{Address, Options};
+use crate::command::{Address, Options, Pool};
 use crate::files::{self, Found, Root};
 use crate::limits::{
-    DEFER_ACCEPT_S, LISTENERS_MAX, RING_MAX, parent_descriptors, worker_descriptors,
+    DEFER_ACCEPT_S, LISTENERS_MAX, RING_MAX, parent_descriptors, thread_pool_descriptors,
+    worker_descriptors,
 };
 use crate::link::Protocol;
 use crate::logger::{self, Line};
 use crate::memory::Arena;
-use crate::pool::process::{Ended, PoolSetting, ProcessPool};
-use crate::pool::{Intake, Listener};
+use crate::pool::dispatcher::{Crew, Dispatcher, Ended};
+use crate::pool::process::ProcessPool;
+use crate::pool::thread::ThreadPool;
+use crate::pool::{Intake, Listener, PoolSetting};
 use crate::sys::{self, Errno};
 
 /// A backlog below this is worth a warning: a burst of clients would overflow it.
@@ -39,32 +42,48 @@ pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
     };
     let (listeners, addresses) = open_listeners(options, protocol)?;
     warn_of_small_backlog();
-    let drain_ms = options.drain_s * 1000;
-    let form = options.push_form;
     let setting = PoolSetting {
         workers: options.workers,
         per_worker: options.per_worker,
-        drain_ms,
         root,
         pushed,
-        form,
+        form: options.push_form,
     };
-    let mut pool = ProcessPool::new(setting, Intake::new(listeners))
-        .map_err(|errno| format!("the pool cannot start: {errno}"))?;
+    let (intake, drain_ms) = (Intake::new(listeners), options.drain_s * 1000);
+    let told = |errno| format!("the pool cannot start: {errno}");
+    match options.pool {
+        Pool::Process => {
+            let pool = Dispatcher::new(intake, drain_ms, |_| Ok(ProcessPool::new(setting)));
+            serve(options, arena, &addresses, pool.map_err(told)?)
+        }
+        Pool::Thread => {
+            let pool = Dispatcher::new(intake, drain_ms, |desk| ThreadPool::new(setting, desk));
+            serve(options, arena, &addresses, pool.map_err(told)?)
+        }
+    }
+}
+
+/// The end of start-up, and what follows.
+fn serve<C: Crew>(
+    options: &Options,
+    arena: &Arena,
+    addresses: &[SocketAddr],
+    mut pool: Dispatcher<C>,
+) -> ! {
     let message = std::io::stderr()
         .is_terminal()
-        .then(|| start_message(options, &addresses));
+        .then(|| start_message(options, addresses));
 
     log::debug!("start-up took {} bytes of the arena", arena.used());
     arena.seal();
     let heap_bytes = sys::heap_bytes();
-    if pool.make_children().is_err() {
+    if pool.begin().is_err() {
         refuse("the children cannot be made: the system has no room for more processes\n");
     }
     if let Some(message) = &message {
         let _ = sys::write(2, message.as_bytes());
     }
-    for address in &addresses {
+    for address in addresses {
         say(format_args!("train {address}"));
     }
     say(format_args!("ready"));
@@ -73,8 +92,10 @@ pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
         refuse("C's heap has changed while serving: this is a bug, please report it\n");
     }
     match ended {
-        Ok(Ended::Drained) => sys::exit_now(0),
-        Ok(Ended::AtOnce) => sys::exit_now(1),
+        Ok(ended) => {
+            pool.end(ended);
+            sys::exit_now(i32::from(ended == Ended::AtOnce))
+        }
         Err(errno) => {
             log::error!("the server cannot go on: {errno}");
             sys::exit_now(1)
@@ -133,8 +154,11 @@ fn open_pushed(path: &Path) -> Result<Found, String> {
 }
 
 fn raise_limit(options: &Options) -> Result<(), String> {
-    let needed =
-        parent_descriptors(options.workers).max(worker_descriptors(options.per_worker)) as u64;
+    let (workers, per_worker) = (options.workers, options.per_worker);
+    let needed = match options.pool {
+        Pool::Process => parent_descriptors(workers).max(worker_descriptors(per_worker)),
+        Pool::Thread => thread_pool_descriptors(workers, per_worker),
+    } as u64;
     sys::raise_open_files_limit(needed).map_err(|_| {
         let hard = sys::open_files_limit().map_or(0, |(_, hard)| hard);
         format!(
@@ -246,8 +270,13 @@ fn start_message(options: &Options, addresses: &[SocketAddr]) -> String {
     let budget = Budget::new(options);
     let _ = writeln!(
         text,
-        "  pool     {} processes, {} connections each",
-        options.workers, options.per_worker
+        "  pool     {} {}, {} connections each",
+        options.workers,
+        match options.pool {
+            Pool::Process => "processes",
+            Pool::Thread => "threads",
+        },
+        options.per_worker
     );
     let _ = writeln!(
         text,

@@ -24,6 +24,20 @@ pub struct Found {
     pub name: Vec<u8, NAME_BYTES>,
 }
 
+impl Found {
+    /// The same once more, with a descriptor of its own.
+    ///
+    /// # Errors
+    /// `EMFILE` when there are too many.
+    pub fn duplicate(&self) -> Result<Self, Errno> {
+        Ok(Self {
+            descriptor: self.descriptor.duplicate()?,
+            opened: self.opened,
+            name: self.name.clone(),
+        })
+    }
+}
+
 type Path = Vec<u8, { PATH_MAX + 2 }>;
 
 impl Root {

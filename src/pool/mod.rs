@@ -1,8 +1,41 @@
 //! Pools: who gets a socket. What happens to it afterwards is the worker's.
+//!
+//! One dispatcher, and two crews for it: the children of the process pool, the threads of the thread
+//! pool.
 
+pub mod dispatcher;
+pub mod factory;
+pub mod handover;
 mod intake;
 mod pass_fd;
 pub mod process;
+pub mod thread;
 mod ticket;
 
+use static_cell::ConstStaticCell;
+
 pub use intake::{Intake, Listener};
+
+use crate::files::{Found, Root};
+use crate::limits::WORKERS_MAX;
+use crate::train::Form;
+use crate::worker::Worker;
+
+/// Thread k uses entry k, and so does child k in its own copy of the page; the others stay untouched
+/// zeroes.
+static WORKERS: [ConstStaticCell<Worker>; WORKERS_MAX] =
+    [const { ConstStaticCell::new(Worker::new()) }; WORKERS_MAX];
+
+/// What a pool is told at its start.
+pub struct PoolSetting {
+    /// Workers.
+    pub workers: usize,
+    /// Connections that one worker may hold.
+    pub per_worker: usize,
+    /// The root.
+    pub root: Root,
+    /// The file that push listeners send.
+    pub pushed: Option<Found>,
+    /// The form of what is pushed.
+    pub form: Form,
+}

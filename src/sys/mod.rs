@@ -4,12 +4,14 @@
 //! retries by itself, except that `EINTR` never leaves this module.
 #![allow(unsafe_code)] // system calls
 
+mod bell;
 mod descriptor;
 mod file;
 mod process;
 mod shared;
 mod socket;
 
+pub use bell::Bell;
 pub use descriptor::{Descriptor, borrow, write};
 pub use file::{
     Directory, Opened, advise_needed, getdents, open_beneath, open_file, open_folder,
@@ -17,8 +19,8 @@ pub use file::{
 };
 pub use nix::errno::Errno;
 pub use process::{
-    Exit, abort, become_child, close_all_but, exit_now, fork, heap_bytes, kill_child,
-    open_files_limit, process_id, raise_open_files_limit, reap, sleep_us,
+    Exit, abort, become_child, close_all_but, exit_now, fork, heap_bytes, keep_one_heap,
+    kill_child, open_files_limit, process_id, raise_open_files_limit, reap, sleep_us,
 };
 pub use shared::shared_counters;
 pub use socket::{

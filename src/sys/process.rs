@@ -159,6 +159,13 @@ pub fn heap_bytes() -> i32 {
     unsafe { libc::mallinfo() }.uordblks
 }
 
+/// Keeps C's malloc from giving each thread a heap of its own, of which every one would set apart
+/// 64 MiB of addresses: mallopt(3). For start-up, before the first thread.
+pub fn keep_one_heap() {
+    // SAFETY: no memory is passed. A C library without this parameter has one heap anyway.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+}
+
 /// Sleeps for some microseconds; a signal cuts it short.
 pub fn sleep_us(us: u64) {
     let pause = libc::timespec {

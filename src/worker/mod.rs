@@ -13,7 +13,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use crate::files::{File, FileSlot, FileTable, Found, Listing, Root};
 use crate::gauge::Gauges;
 use crate::limits::{CAR_BUFFER_BYTES, CONNECTIONS_MAX};
-use crate::link::{Job, Link, Order, Protocol, REPORT_MAX};
+use crate::link::{Job, Link, Order, Protocol, REPORT_MAX, Rest};
 use crate::sys::{self, Errno};
 use crate::train::{Fault, Form};
 
@@ -112,7 +112,7 @@ impl Worker {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(
             sys::borrow(link.descriptor()),
-            EpollEvent::new(EpollFlags::EPOLLIN, LINK_TOKEN),
+            EpollEvent::new(link.events(), LINK_TOKEN),
         )?;
         let mut turns = Turns {
             setting,
@@ -122,12 +122,21 @@ impl Worker {
         let mut link_is_full = false;
         loop {
             let mut events = [EpollEvent::empty(); EVENTS_MAX];
-            let timeout = self.timeout(turns.now_ms);
+            let has_order = link.rest(self.next_rest());
+            let timeout = if has_order {
+                EpollTimeout::ZERO
+            } else {
+                self.timeout(turns.now_ms)
+            };
             let count = match epoll.wait(&mut events, timeout) {
                 Err(Errno::EINTR) => 0,
                 result => result?,
             };
+            link.resume();
             turns.now_ms = sys::now_ms();
+            if has_order && !self.take_orders(&turns, link)? {
+                return Ok(());
+            }
             for event in &events[..count] {
                 if event.data() == LINK_TOKEN {
                     if !self.take_orders(&turns, link)? {
@@ -146,9 +155,9 @@ impl Worker {
             let is_full = !self.report(link)?;
             if is_full != link_is_full {
                 let flags = if is_full {
-                    EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT
+                    link.events() | EpollFlags::EPOLLOUT
                 } else {
-                    EpollFlags::EPOLLIN
+                    link.events()
                 };
                 epoll.modify(
                     sys::borrow(link.descriptor()),
@@ -156,6 +165,16 @@ impl Worker {
                 )?;
                 link_is_full = is_full;
             }
+        }
+    }
+
+    fn next_rest(&self) -> Rest {
+        if self.ready.front().is_some() {
+            Rest::Look
+        } else if self.connections.is_empty() {
+            Rest::Sleep
+        } else {
+            Rest::Wait
         }
     }
 

@@ -22,6 +22,7 @@ impl Slot {
 pub(super) struct Slab {
     entries: [Connection; CONNECTIONS_MAX],
     touched: u16,
+    taken: u16,
     /// 0 for none, else slot + 1.
     first_free: u16,
 }
@@ -31,6 +32,7 @@ impl Slab {
         Self {
             entries: [const { Connection::FREE }; CONNECTIONS_MAX],
             touched: 0,
+            taken: 0,
             first_free: 0,
         }
     }
@@ -48,6 +50,7 @@ impl Slab {
             }
             None => return Err(connection),
         };
+        self.taken += 1;
         self.entries[slot.index()] = connection;
         Ok(slot)
     }
@@ -62,6 +65,11 @@ impl Slab {
         );
         *entry = Connection::free_before(self.first_free);
         self.first_free = slot.0 + 1;
+        self.taken -= 1;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.taken == 0
     }
 
     pub(super) fn get(&mut self, slot: Slot) -> &mut Connection {

@@ -20,6 +20,41 @@ use super::program;
 /// Far beyond what any step needs, so that a hang is told from a slow machine.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
+/// The pool under test.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pool {
+    Process,
+    Thread,
+}
+
+impl Pool {
+    /// The options that choose it.
+    pub fn options(self) -> [&'static str; 2] {
+        match self {
+            Self::Process => ["--pool", "process"],
+            Self::Thread => ["--pool", "thread"],
+        }
+    }
+}
+
+/// The pool that TRAINYARD_POOL names; the process pool when it is not set.
+pub fn pool() -> Pool {
+    match std::env::var("TRAINYARD_POOL").as_deref() {
+        Err(_) | Ok("process") => Pool::Process,
+        Ok("thread") => Pool::Thread,
+        Ok(other) => panic!("TRAINYARD_POOL={other}: must be process or thread"),
+    }
+}
+
+/// Says that a test is about processes, and whether it can run: with the other pool it cannot.
+pub fn is_for_processes(what: &str) -> bool {
+    let is_for_processes = pool() == Pool::Process;
+    if !is_for_processes {
+        eprintln!("left out with --pool thread: {what}");
+    }
+    is_for_processes
+}
+
 /// A running server.
 pub struct Server {
     child: Child,
@@ -36,6 +71,7 @@ impl Server {
             .arg("serve")
             .arg(root)
             .args(["--train", "127.0.0.1:0"])
+            .args(pool().options())
             .args(options);
         Self::from_command(command)
     }
@@ -51,6 +87,7 @@ impl Server {
             .arg("--push")
             .arg(file)
             .args(["--push-form", form])
+            .args(pool().options())
             .args(options);
         Self::from_command(command)
     }

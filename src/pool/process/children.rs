@@ -1,11 +1,12 @@
 //! The life of the children: made, replaced when they die, dismissed at the end.
 
 use heapless::Vec;
-use nix::sys::epoll::{EpollEvent, EpollFlags};
 
-use super::{CHILD_TOKEN, EXIT_MS, ProcessData, ProcessPool, WORKERS, ticket};
-use crate::limits::{BOARD, RESPAWN_DELAY_MS, RESPAWN_SETTLED_MS};
+use super::{Crew, Desk, EpollFlags, ProcessData, ProcessPool};
+use crate::limits::{BOARD, EXIT_MS, RESPAWN_DELAY_MS, RESPAWN_SETTLED_MS};
 use crate::link::Order;
+use crate::pool::WORKERS;
+use crate::pool::dispatcher::ticket;
 use crate::pool::intake::Waiting;
 use crate::pool::pass_fd::{self, Pair};
 use crate::sys::{self, Descriptor, Errno, Exit};
@@ -13,18 +14,18 @@ use crate::worker::Setting;
 
 impl ProcessPool {
     /// Settles what a dead child leaves behind.
-    pub(super) fn bury(&mut self, pid: i32, exit: Exit) {
+    pub(super) fn bury(&mut self, desk: &mut Desk, pid: i32, exit: Exit) {
         let Some(child) = self.data.iter().position(|data| data.pid == pid) else {
             return;
         };
-        self.take_reports(child);
+        self.take_reports(desk, child);
         let mut untaken: Vec<Waiting, { BOARD.untaken_max }> = Vec::new();
         while let Ok(order) = pass_fd::receive_order(&self.data[child].child_fd) {
             match order {
                 Order::Jobs(jobs) => {
                     for job in jobs {
                         let ticket = ticket(job.ticket);
-                        self.tickets.wait_again(ticket);
+                        desk.tickets.wait_again(ticket);
                         self.data[child].busy -= 1;
                         if untaken
                             .push(Waiting {
@@ -43,28 +44,28 @@ impl ProcessPool {
         }
         let passed_on = untaken.len();
         while let Some(waiting) = untaken.pop() {
-            self.put_first(waiting);
+            desk.put_first(waiting);
         }
         let lost = self.data[child].busy;
         let mut start = 0;
-        while let Some(ticket) = self.tickets.next_held_by(child, start) {
-            let (peer, port) = self.tickets.peer(ticket);
+        while let Some(ticket) = desk.tickets.next_held_by(child, start) {
+            let (peer, port) = desk.tickets.peer(ticket);
             log::debug!("client [{peer}]:{port} was lost with child {child}");
-            self.give_back(ticket, child);
+            self.give_back(desk, ticket, child);
             start = ticket.number() + 1;
         }
         assert_eq!(self.data[child].busy, 0, "every ticket is settled");
         log::warn!(
             "child {child} ({pid}) ended, {exit}: {lost} clients lost, {passed_on} go to others"
         );
-        self.plan_replacement(child);
+        self.plan_replacement(desk, child);
     }
 
-    fn plan_replacement(&mut self, child: usize) {
+    fn plan_replacement(&mut self, desk: &Desk, child: usize) {
         let now_ms = sys::now_ms();
         let data = &mut self.data[child];
         // The child's copies are gone with it, but epoll follows the open file, not the number.
-        let _ = self.epoll.delete(sys::borrow(&data.fd));
+        let _ = desk.epoll.delete(sys::borrow(&data.fd));
         data.fd.close();
         data.child_fd.close();
         let (first, longest) = RESPAWN_DELAY_MS;
@@ -79,14 +80,14 @@ impl ProcessPool {
             respawn_ms: now_ms + delay_ms,
             ..ProcessData::NONE
         };
-        self.gauges.reset(child);
+        desk.gauges.reset(child);
     }
 
-    pub(super) fn respawn(&mut self, now_ms: u64) {
+    pub(super) fn respawn(&mut self, desk: &mut Desk, now_ms: u64) {
         for child in 0..self.data.len() {
             if self.data[child].pid == 0 && self.data[child].respawn_ms <= now_ms {
-                match self.make_child(child) {
-                    Ok(()) if self.drain_until_ms.is_some() => {
+                match self.make_child(desk, child) {
+                    Ok(()) if desk.is_draining() => {
                         let _ = pass_fd::send_drain(&self.data[child].fd);
                     }
                     Ok(()) => {}
@@ -99,21 +100,18 @@ impl ProcessPool {
         }
     }
 
-    pub(super) fn make_child(&mut self, child: usize) -> Result<(), Errno> {
+    pub(super) fn make_child(&mut self, desk: &mut Desk, child: usize) -> Result<(), Errno> {
         let (mut fd, mut child_fd) = sys::pair()?;
         let pid = match sys::fork() {
             Ok(Some(pid)) => pid,
-            Ok(None) => self.be_child(child, child_fd),
+            Ok(None) => self.be_child(desk, child, child_fd),
             Err(errno) => {
                 fd.close();
                 child_fd.close();
                 return Err(errno);
             }
         };
-        self.epoll.add(
-            sys::borrow(&fd),
-            EpollEvent::new(EpollFlags::EPOLLIN, CHILD_TOKEN + child as u64),
-        )?;
+        desk.watch(&fd, child, EpollFlags::EPOLLIN)?;
         let data = &mut self.data[child];
         assert_eq!((data.pid, data.busy), (0, 0));
         *data = ProcessData {
@@ -129,7 +127,7 @@ impl ProcessPool {
     }
 
     /// What the child does, from its first step to its exit.
-    fn be_child(&mut self, child: usize, child_fd: Descriptor) -> ! {
+    fn be_child(&mut self, desk: &Desk, child: usize, child_fd: Descriptor) -> ! {
         sys::become_child(self.pid);
         let mut keep: Vec<i32, 3> = Vec::new();
         let pushed = self.setting.pushed.take();
@@ -143,7 +141,7 @@ impl ProcessPool {
             index: child,
             root: &self.setting.root,
             form: self.setting.form,
-            gauges: self.gauges,
+            gauges: desk.gauges,
         };
         let mut link = Pair {
             descriptor: child_fd,
@@ -165,7 +163,7 @@ impl ProcessPool {
 
     /// Lets the children exit, and ends those that do not.
     pub(super) fn dismiss_children(&mut self) {
-        let is_clean = self.is_idle();
+        let is_clean = self.held() == 0;
         for data in self.data.iter_mut() {
             data.fd.close();
             data.child_fd.close();

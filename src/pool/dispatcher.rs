@@ -1,0 +1,387 @@
+//! The dispatcher: the main loop of both pools, from the accepting to the stop. What differs between
+//! the pools is a [`Crew`].
+
+use heapless::Vec;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use static_cell::ConstStaticCell;
+
+use super::intake::{Intake, Ring, Waiting};
+use super::ticket::{Ticket, Tickets};
+use crate::gauge::Gauges;
+use crate::limits::{
+    JOBS_PER_MESSAGE_MAX, LISTENERS_MAX, RETRY_MS, RING_MAX, TICKETS_MAX, WORKERS_MAX,
+};
+use crate::link::Job;
+use crate::sys::{self, Errno};
+
+static TICKETS: ConstStaticCell<Tickets> = ConstStaticCell::new(Tickets::new());
+static RING: ConstStaticCell<Ring> = ConstStaticCell::new(Ring::new());
+
+/// Bytes of all tickets.
+pub const TICKETS_BYTES: usize = size_of::<Tickets>();
+/// Bytes of one ticket.
+pub const TICKET_BYTES: usize = TICKETS_BYTES / TICKETS_MAX;
+/// Bytes of the ring.
+pub const RING_BYTES: usize = size_of::<Ring>();
+/// Bytes of one place in the ring.
+pub const WAITING_BYTES: usize = size_of::<Waiting>();
+
+const SIGNALS_TOKEN: u64 = LISTENERS_MAX as u64;
+const REPORTS_TOKEN: u64 = SIGNALS_TOKEN + 1;
+/// How often the gauges are looked at while clients wait.
+const WAITING_POLL_MS: u64 = 20;
+
+/// Jobs that are passed together.
+pub type Jobs = Vec<Job, JOBS_PER_MESSAGE_MAX>;
+
+/// What the dispatcher has on its desk: whom the crew's workers hold, and who waits.
+pub struct Desk {
+    pub(super) tickets: &'static mut Tickets,
+    pub(super) ring: &'static mut Ring,
+    pub(super) gauges: Gauges,
+    pub(super) epoll: Epoll,
+    /// Until when transfers may go on; set once the server stops.
+    pub(super) drain_until_ms: Option<u64>,
+}
+
+impl Desk {
+    /// Lets a client wait before all others.
+    pub(super) fn put_first(&mut self, waiting: Waiting) {
+        if self.ring.push_front(waiting).is_err() {
+            unreachable!("the ring has places for all that can come back");
+        }
+    }
+
+    /// Lets epoll tell when there are reports from `source`, edge-triggered or not.
+    pub(super) fn watch(
+        &self,
+        descriptor: &sys::Descriptor,
+        source: usize,
+        flags: EpollFlags,
+    ) -> Result<(), Errno> {
+        assert!(source < WORKERS_MAX);
+        let event = EpollEvent::new(flags, REPORTS_TOKEN + source as u64);
+        self.epoll.add(sys::borrow(descriptor), event)
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.drain_until_ms.is_some()
+    }
+}
+
+/// The workers of a pool, as the dispatcher deals with them.
+pub trait Crew {
+    /// Makes those workers that are made after the seal.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn begin(&mut self, desk: &mut Desk) -> Result<(), Errno>;
+
+    /// Comes first in every turn: replaces workers that have died.
+    fn tend(&mut self, desk: &mut Desk, now_ms: u64);
+
+    /// When [`Crew::tend`] should come by itself.
+    fn tend_ms(&self) -> Option<u64>;
+
+    /// A child of this process has changed its state.
+    fn reap(&mut self, desk: &mut Desk);
+
+    /// Tickets that the workers hold.
+    fn held(&self) -> usize;
+
+    /// Whether no worker has a place that is free.
+    fn is_full(&self) -> bool;
+
+    /// Who takes jobs now, and how many of `waiting`; none of those `refused`.
+    fn offer(
+        &self,
+        desk: &Desk,
+        waiting: usize,
+        refused: &[bool; WORKERS_MAX],
+    ) -> Option<(usize, usize)>;
+
+    /// Passes jobs to whom [`Crew::offer`] named; never blocks. Those that are passed it takes out.
+    ///
+    /// # Errors
+    /// Nothing was passed: try later.
+    fn pass(&mut self, worker: usize, jobs: &mut Jobs) -> Result<(), Errno>;
+
+    /// Workers that were asked to end an idle connection and have yet to report.
+    fn asked(&self) -> usize;
+
+    /// Whether a worker can be asked for that.
+    fn can_ask(&self, worker: usize) -> bool;
+
+    /// Asks it; false when it cannot be asked now.
+    fn ask(&mut self, worker: usize) -> bool;
+
+    /// Takes the reports that have come from a source that [`Desk::watch`] named.
+    fn take_reports(&mut self, desk: &mut Desk, source: usize);
+
+    /// Tells every worker to drain.
+    fn drain(&mut self);
+
+    /// Lets the workers end; those that hold nothing have a moment for it, the others none.
+    fn dismiss(&mut self);
+
+    /// Ends the workers at once.
+    fn end_at_once(&mut self);
+}
+
+/// How serving ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ended {
+    /// By a stop that let transfers finish.
+    Drained,
+    /// By a second signal.
+    AtOnce,
+}
+
+/// A pool: the dispatcher and its crew.
+pub struct Dispatcher<C> {
+    crew: C,
+    desk: Desk,
+    intake: Intake,
+    signals: SignalFd,
+    retry_ms: u64,
+    /// How long a stop waits for transfers, in milliseconds.
+    drain_ms: u64,
+}
+
+impl<C: Crew> Dispatcher<C> {
+    /// Takes the tables and blocks the signals that the pool handles; `make` makes the crew, with
+    /// those of its workers that are made at start-up.
+    ///
+    /// # Errors
+    /// What mmap, epoll and signalfd say, and `make`.
+    pub fn new(
+        intake: Intake,
+        drain_ms: u64,
+        make: impl FnOnce(&Desk) -> Result<C, Errno>,
+    ) -> Result<Self, Errno> {
+        let mut handled = SigSet::empty();
+        for signal in [Signal::SIGCHLD, Signal::SIGINT, Signal::SIGTERM] {
+            handled.add(signal);
+        }
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&handled), None)?;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let signals =
+            SignalFd::with_flags(&handled, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        epoll.add(
+            &signals,
+            EpollEvent::new(EpollFlags::EPOLLIN, SIGNALS_TOKEN),
+        )?;
+        let desk = Desk {
+            tickets: TICKETS.take(),
+            ring: RING.take(),
+            gauges: Gauges::new()?,
+            epoll,
+            drain_until_ms: None,
+        };
+        Ok(Self {
+            crew: make(&desk)?,
+            desk,
+            intake,
+            signals,
+            retry_ms: 0,
+            drain_ms,
+        })
+    }
+
+    /// Makes the workers that are made after the seal.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn begin(&mut self) -> Result<(), Errno> {
+        self.crew.begin(&mut self.desk)
+    }
+
+    /// Serves until a signal stops the server; [`Dispatcher::end`] should follow.
+    ///
+    /// # Errors
+    /// What epoll says; then nothing can go on.
+    pub fn run(&mut self) -> Result<Ended, Errno> {
+        loop {
+            let now_ms = sys::now_ms();
+            self.crew.tend(&mut self.desk, now_ms);
+            self.pass_on(now_ms);
+            self.make_way();
+            let room = self.desk.ring.len() < RING_MAX && !self.desk.is_draining();
+            self.intake.open_or_close(&self.desk.epoll, room, now_ms)?;
+            if let Some(until_ms) = self.desk.drain_until_ms
+                && (self.is_idle() || now_ms >= until_ms)
+            {
+                return Ok(Ended::Drained);
+            }
+            let mut events = [EpollEvent::empty(); LISTENERS_MAX + 1 + WORKERS_MAX];
+            let count = match self.desk.epoll.wait(&mut events, self.timeout(now_ms)) {
+                Err(Errno::EINTR) => 0,
+                result => result?,
+            };
+            for event in &events[..count] {
+                match event.data() {
+                    SIGNALS_TOKEN => {
+                        if self.take_signals() {
+                            return Ok(Ended::AtOnce);
+                        }
+                    }
+                    listener if listener < SIGNALS_TOKEN => {
+                        let Desk { ring, tickets, .. } = &mut self.desk;
+                        self.intake.accept(listener as usize, ring, tickets);
+                    }
+                    source => self
+                        .crew
+                        .take_reports(&mut self.desk, (source - REPORTS_TOKEN) as usize),
+                }
+            }
+        }
+    }
+
+    /// Ends the workers.
+    pub fn end(&mut self, ended: Ended) {
+        match ended {
+            Ended::Drained => self.crew.dismiss(),
+            Ended::AtOnce => self.crew.end_at_once(),
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.desk.ring.is_empty() && self.crew.held() == 0
+    }
+
+    fn timeout(&self, now_ms: u64) -> EpollTimeout {
+        let waiting = (!self.desk.ring.is_empty()).then_some(now_ms + WAITING_POLL_MS);
+        let retry = Some(self.retry_ms).filter(|retry_ms| *retry_ms > now_ms);
+        let next = [
+            waiting,
+            retry,
+            self.crew.tend_ms(),
+            self.intake.resume_ms(now_ms),
+            self.desk.drain_until_ms,
+        ]
+        .into_iter()
+        .flatten()
+        .min();
+        match next {
+            Some(next_ms) => {
+                EpollTimeout::try_from(next_ms.saturating_sub(now_ms).min(60_000) as u32)
+                    .unwrap_or(EpollTimeout::ZERO)
+            }
+            None => EpollTimeout::NONE,
+        }
+    }
+
+    /// Passes the waiting on, up to 16 at once.
+    fn pass_on(&mut self, now_ms: u64) {
+        let mut refused = [false; WORKERS_MAX];
+        while !self.desk.ring.is_empty() {
+            let waiting = self.desk.ring.len();
+            let Some((worker, count)) = self.crew.offer(&self.desk, waiting, &refused) else {
+                if !self.crew.is_full() {
+                    // A worker is slow to take what was passed to it: no event may tell.
+                    self.retry_ms = now_ms + RETRY_MS;
+                }
+                return;
+            };
+            if !self.pass(worker, count) {
+                refused[worker] = true;
+            }
+        }
+    }
+
+    /// Passes the first `count` of the ring to a worker; false when it takes none for now.
+    fn pass(&mut self, worker: usize, count: usize) -> bool {
+        let mut jobs = Jobs::new();
+        while jobs.len() < count
+            && !jobs.is_full()
+            && let Some(waiting) = self.desk.ring.pop_front()
+        {
+            let protocol = self.desk.tickets.protocol(waiting.ticket);
+            self.desk.tickets.hold(waiting.ticket, worker);
+            let _ = jobs.push(Job {
+                ticket: waiting.ticket.number(),
+                protocol,
+                socket: waiting.socket,
+            });
+        }
+        // There is room, so nobody needs to give way to these; `make_way` asks anew for the rest.
+        self.desk.gauges.want(0);
+        let Err(errno) = self.crew.pass(worker, &mut jobs) else {
+            assert!(jobs.is_empty());
+            return true;
+        };
+        if !matches!(
+            errno,
+            Errno::EAGAIN | Errno::ETOOMANYREFS | Errno::EPIPE | Errno::ECONNRESET
+        ) {
+            log::warn!("sockets cannot be passed to worker {worker} for now: {errno}");
+        }
+        while let Some(job) = jobs.pop() {
+            let ticket = ticket(job.ticket);
+            self.desk.tickets.wait_again(ticket);
+            self.desk.put_first(Waiting {
+                ticket,
+                socket: job.socket,
+            });
+        }
+        false
+    }
+
+    /// Asks for an idle connection's place for each newcomer that waits, the oldest first.
+    fn make_way(&mut self) {
+        let waiting = self.desk.ring.len();
+        let is_full = waiting > 0 && self.crew.is_full();
+        let mut asked = if is_full { self.crew.asked() } else { 0 };
+        while is_full && asked < waiting {
+            let oldest = (0..WORKERS_MAX)
+                .filter(|worker| self.crew.can_ask(*worker))
+                .filter_map(|worker| Some((self.desk.gauges.idle_since_ms(worker)?, worker)))
+                .min();
+            let Some((_, worker)) = oldest else { break };
+            if !self.crew.ask(worker) {
+                break;
+            }
+            asked += 1;
+        }
+        // The others are taken from connections that become idle now, by the workers themselves.
+        self.desk.gauges.want(if is_full {
+            waiting.saturating_sub(asked)
+        } else {
+            0
+        });
+    }
+
+    /// Handles what has come; true when it is time to go at once.
+    fn take_signals(&mut self) -> bool {
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            if signal.ssi_signo == Signal::SIGCHLD as u32 {
+                self.crew.reap(&mut self.desk);
+            } else if self.desk.is_draining() {
+                log::warn!("a second signal: stopping at once");
+                return true;
+            } else {
+                self.begin_to_stop();
+            }
+        }
+        false
+    }
+
+    fn begin_to_stop(&mut self) {
+        log::info!(
+            "stopping: {} clients are held, {} wait; transfers have {} ms",
+            self.crew.held(),
+            self.desk.ring.len(),
+            self.drain_ms
+        );
+        self.desk.drain_until_ms = Some(sys::now_ms().saturating_add(self.drain_ms));
+        self.intake.close();
+        self.crew.drain();
+    }
+}
+
+/// The ticket with a number that this process has given out.
+pub(super) fn ticket(number: u32) -> Ticket {
+    Ticket::from_number(number).expect("a number that this process has given out")
+}

@@ -1,0 +1,138 @@
+//! The thread pool's workers: threads of one process, which take the sockets from a queue.
+
+use nix::sys::epoll::EpollFlags;
+
+use super::dispatcher::{Crew, Desk, Jobs, ticket};
+use super::factory::{Factory, Place};
+use super::{PoolSetting, WORKERS};
+use crate::limits::{JOBS_PER_MESSAGE_MAX, QUEUE_CAPACITY, WORKERS_MAX};
+use crate::link::REPORT_MAX;
+use crate::sys::{self, Errno};
+use crate::worker::Setting;
+
+/// What the dispatcher calls the threads, of which it does not know who takes which job.
+const ANYONE: usize = 0;
+
+/// The threads, as the main thread sees them.
+pub struct ThreadPool {
+    factory: Factory,
+    workers: usize,
+    places: usize,
+    /// Tickets of jobs in the queue, and of those taken and not yet back.
+    held: usize,
+}
+
+impl ThreadPool {
+    /// Makes the threads, which allocates: for start-up.
+    ///
+    /// # Errors
+    /// What eventfd, epoll and clone say.
+    pub fn new(setting: PoolSetting, desk: &Desk) -> Result<Self, Errno> {
+        let (workers, per_worker) = (setting.workers, setting.per_worker);
+        let mut factory = Factory::init(QUEUE_CAPACITY, workers, per_worker)?;
+        let bell = factory.shared().bells().main().descriptor();
+        desk.watch(bell, ANYONE, EpollFlags::EPOLLIN | EpollFlags::EPOLLET)?;
+        let (gauges, form) = (desk.gauges, setting.form);
+        // The threads use it until the process ends.
+        let root = Box::leak(Box::new(setting.root));
+        factory.start(|index| {
+            let pushed = match &setting.pushed {
+                Some(found) => Some(found.duplicate()?),
+                None => None,
+            };
+            let setting = Setting {
+                index,
+                root,
+                form,
+                gauges,
+            };
+            Ok(move |place: &mut Place| {
+                if let Err(errno) = WORKERS[index].take().run(&setting, pushed, place) {
+                    log::error!("worker {index} cannot go on: {errno}");
+                    sys::exit_now(1);
+                }
+            })
+        })?;
+        Ok(Self {
+            factory,
+            workers,
+            places: workers * per_worker,
+            held: 0,
+        })
+    }
+}
+
+impl Crew for ThreadPool {
+    fn begin(&mut self, _: &mut Desk) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// A thread does not die alone.
+    fn tend(&mut self, _: &mut Desk, _: u64) {}
+
+    fn tend_ms(&self) -> Option<u64> {
+        None
+    }
+
+    fn reap(&mut self, _: &mut Desk) {}
+
+    fn held(&self) -> usize {
+        self.held
+    }
+
+    fn is_full(&self) -> bool {
+        self.held >= self.places
+    }
+
+    /// As many as there are places for, in batches of each worker's share.
+    fn offer(&self, _: &Desk, waiting: usize, _: &[bool; WORKERS_MAX]) -> Option<(usize, usize)> {
+        let room = self.factory.shared().room().min(self.places - self.held);
+        let share = waiting.div_ceil(self.workers).min(JOBS_PER_MESSAGE_MAX);
+        (room > 0).then_some((ANYONE, share.min(room)))
+    }
+
+    fn pass(&mut self, _: usize, jobs: &mut Jobs) -> Result<(), Errno> {
+        self.held += jobs.len();
+        assert!(self.held <= self.places);
+        self.factory.shared().put(core::mem::take(jobs));
+        Ok(())
+    }
+
+    fn asked(&self) -> usize {
+        let is_asked = |worker: &usize| self.factory.shared().is_asked(*worker);
+        (0..self.workers).filter(is_asked).count()
+    }
+
+    fn can_ask(&self, worker: usize) -> bool {
+        worker < self.workers && !self.factory.shared().is_asked(worker)
+    }
+
+    fn ask(&mut self, worker: usize) -> bool {
+        self.factory.shared().ask(worker)
+    }
+
+    fn take_reports(&mut self, desk: &mut Desk, _: usize) {
+        loop {
+            let tickets = self.factory.shared().take_done();
+            for number in &tickets {
+                desk.tickets.take_back(ticket(*number));
+                self.held -= 1;
+            }
+            if tickets.len() < REPORT_MAX {
+                return;
+            }
+        }
+    }
+
+    fn drain(&mut self) {
+        self.factory.shared().drain();
+    }
+
+    fn dismiss(&mut self) {
+        log::debug!("the threads end");
+        self.factory.destroy();
+    }
+
+    /// The threads end with the process.
+    fn end_at_once(&mut self) {}
+}
