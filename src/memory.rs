@@ -1,7 +1,8 @@
 //! The arena: the program's only heap, open during start-up and sealed before the first client.
 //!
 //! Every program that serves a byte so proves that serving allocates nothing: what would allocate
-//! after [`Arena::seal`] ends the process with a message instead.
+//! after [`Arena::seal`] ends the process with a message instead. Only a panic's own message may
+//! still be made, of what start-up has left, because the process ends with it anyway.
 #![allow(unsafe_code)] // a global allocator is an unsafe trait
 
 use core::alloc::{GlobalAlloc, Layout};
@@ -62,7 +63,8 @@ impl Arena {
 // passes a part by a successful exchange, and only shrinks over the part handed out last.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if self.sealed.load(Ordering::Acquire) {
+        // Rust makes the text of a panic before the hook can say it.
+        if self.sealed.load(Ordering::Acquire) && !std::thread::panicking() {
             stop(b"trainyard: allocation after the arena was sealed; this is a bug, please report it\n");
         }
         let base = self.block.0.get() as usize;

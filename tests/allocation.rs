@@ -19,7 +19,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use common::ask::{Failure, ask, connect_narrow, request};
-use common::server::{LIMIT, Server};
+use common::server::{LIMIT, Pool, Server, pool};
 use common::{checksum, program, random_file, wait_until};
 
 /// System calls that take or give back memory.
@@ -57,7 +57,8 @@ fn start(root: &Path, trace: &Path, options: &[&str]) -> Traced {
     } else {
         let mut command = Command::new("strace");
         command
-            .args(["-f", "--seccomp-bpf", "-qq", "-e", "signal=none", "-e"])
+            .args(["-f", "--seccomp-bpf", "-qq", "-s", "80"])
+            .args(["-e", "signal=none", "-e"])
             .arg(format!("trace=write,fork,vfork,clone,clone3,{MEMORY}"))
             .arg("-o")
             .arg(trace)
@@ -94,7 +95,12 @@ fn taken_after_ready(trace: &str) -> Vec<String> {
         .iter()
         .position(|line| line.contains("write(1, \"ready\\n\""))
         .unwrap_or_else(|| panic!("no ready in the trace:\n{trace}"));
-    lines[ready..]
+    // Threads that end give their stacks back: after the last client, and so after this line.
+    let end = lines
+        .iter()
+        .position(|line| line.contains("write(2,") && line.contains("the threads end"))
+        .unwrap_or(lines.len());
+    lines[ready..end]
         .iter()
         .filter(|line| {
             let call = line.split_whitespace().nth(1).unwrap_or("");
@@ -132,6 +138,17 @@ fn load_asking(server: &Server, bytes: &[u8]) {
     }
 }
 
+/// A child dies with what it serves, and another one takes its place.
+fn replace_a_child(traced: &Traced) {
+    let before = children_of(traced.parent);
+    assert_eq!(before.len(), 2);
+    kill(Pid::from_raw(before[0]), Signal::SIGKILL).unwrap();
+    wait_until("another child", LIMIT, || {
+        let now = children_of(traced.parent);
+        now.len() == 2 && !now.contains(&before[0])
+    });
+}
+
 #[test]
 fn asking_takes_no_memory_after_ready() {
     let (root, bytes) = root();
@@ -140,14 +157,9 @@ fn asking_takes_no_memory_after_ready() {
     let options = ["--workers", "2", "--per-worker", "4"];
     let mut traced = start(root.path(), &trace, &options);
     load_asking(&traced.server, &bytes);
-    // A child dies with what it serves, and another one takes its place.
-    let before = children_of(traced.parent);
-    assert_eq!(before.len(), 2);
-    kill(Pid::from_raw(before[0]), Signal::SIGKILL).unwrap();
-    wait_until("another child", LIMIT, || {
-        let now = children_of(traced.parent);
-        now.len() == 2 && !now.contains(&before[0])
-    });
+    if pool() == Pool::Process {
+        replace_a_child(&traced);
+    }
     load_asking(&traced.server, &bytes);
     finish(&mut traced, &trace);
 }
@@ -214,5 +226,8 @@ fn the_trace_is_read_rightly() {
     ] {
         let late = format!("{start}{ready}8 {call} = 0\n");
         assert_eq!(taken_after_ready(&late).len(), 1, "{call}");
+        let end = "7 write(2, \"trainyard[7] debug: the threads end\\n\", 38) = 38\n";
+        assert_eq!(taken_after_ready(&format!("{late}{end}")).len(), 1);
+        assert!(taken_after_ready(&format!("{start}{ready}{end}8 {call} = 0\n")).is_empty());
     }
 }

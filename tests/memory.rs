@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use common::ask::{ask, connect_narrow, request};
-use common::server::{LIMIT, Server};
+use common::server::{LIMIT, Pool, Server, pool};
 use common::{random_file, wait_until};
 
 use trainyard::limits::{BOARD, RING_MAX, worker_descriptors};
@@ -60,7 +60,7 @@ fn static_program() -> &'static Path {
     })
 }
 
-/// How many children, and places in each.
+/// How many workers, and places in each.
 #[derive(Clone, Copy)]
 struct Size {
     workers: usize,
@@ -117,7 +117,10 @@ fn rollup(pid: i32, key: &str) -> u64 {
 
 fn processes(server: &Server, size: Size) -> Vec<i32> {
     let mut pids = server.children();
-    assert_eq!(pids.len(), size.workers);
+    match pool() {
+        Pool::Process => assert_eq!(pids.len(), size.workers),
+        Pool::Thread => assert_eq!(server.threads().len(), 1 + size.workers),
+    }
     pids.push(server.pid());
     pids
 }
@@ -130,6 +133,7 @@ fn sum(pids: &[i32], key: &str) -> u64 {
 fn budgeted(size: Size, row: &str, key: &str) -> u64 {
     let output = Command::new(static_program())
         .args(["budget", "--json"])
+        .args(pool().options())
         .args(size.options())
         .output()
         .unwrap();
@@ -214,7 +218,14 @@ fn measure_full_load(size: Size, root: &Path) {
             .unwrap()
             .count()
     };
-    wait_until("the ring is full", LIMIT, || descriptors() >= RING_MAX);
+    // A thread pool's process holds its clients' sockets and their files, too.
+    let held = match pool() {
+        Pool::Process => 0,
+        Pool::Thread => 2 * size.places(),
+    };
+    wait_until("the ring is full", LIMIT, || {
+        descriptors() >= held + RING_MAX
+    });
     let pids = processes(&server, size);
     let (measured, budget) = (sum(&pids, "Pss:"), budgeted(size, "", "resident_bytes"));
     println!("measured {measured} bytes of {budget} in the budget");

@@ -11,7 +11,7 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use common::program::is_emulated;
-use common::server::{LIMIT, Server};
+use common::server::{LIMIT, Pool, Server, is_for};
 use common::{ask, at_once, checksum, random_file, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -86,6 +86,9 @@ fn rest(stream: &mut TcpStream) -> Result<String, ask::Failure> {
 
 #[test]
 fn only_the_clients_of_a_killed_child_notice() {
+    if !is_for(Pool::Process, "a killed child") {
+        return;
+    }
     const WORKERS: usize = 4;
     const EACH: usize = 2;
     let folder = tempfile::tempdir().unwrap();
@@ -140,6 +143,9 @@ fn only_the_clients_of_a_killed_child_notice() {
 
 #[test]
 fn what_a_stopped_child_had_not_taken_goes_to_others() {
+    if !is_for(Pool::Process, "a stopped child") {
+        return;
+    }
     const LATE: usize = 8;
     let folder = tempfile::tempdir().unwrap();
     let (path, expected) = large_file(folder.path(), 2);
@@ -194,6 +200,9 @@ fn replacement_time(server: &Server) -> Duration {
 
 #[test]
 fn a_child_that_dies_early_is_replaced_after_a_delay_that_doubles() {
+    if !is_for(Pool::Process, "a child that dies early") {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let bytes = random_file(&folder.path().join("file"), 3, 5000);
     let server = Server::start(folder.path(), &["--workers", "1"]);
@@ -227,6 +236,9 @@ fn a_child_that_dies_early_is_replaced_after_a_delay_that_doubles() {
 
 #[test]
 fn a_thousand_kills_leave_no_zombie_and_no_descriptor() {
+    if !is_for(Pool::Process, "a thousand kills") {
+        return;
+    }
     // Two servers, because a child that dies early is replaced half a second later.
     let kills = if is_emulated() { 100 } else { 500 };
     at_once(2, |_| kill_children(kills));
@@ -278,6 +290,9 @@ fn kill_children(kills: usize) {
 
 #[test]
 fn children_die_with_a_parent_that_is_killed() {
+    if !is_for(Pool::Process, "a killed parent") {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let (path, _) = large_file(folder.path(), 5);
     let mut server = Server::push(&path, "sized", &["--workers", "3", "--per-worker", "1"]);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::ask::{ask, car, read_answer};
 use common::client::{assert_refused, has_begun, large_file, read_pushed, stopped_reader};
-use common::server::{LIMIT, Server};
+use common::server::{LIMIT, Pool, Server, is_for};
 use common::{checksum, random_file, wait_until};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -160,6 +160,9 @@ fn a_second_signal_ends_at_once() {
 
 #[test]
 fn a_child_that_dies_during_the_stop_takes_only_its_own_clients() {
+    if !is_for(Pool::Process, "a child that dies during the stop") {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let expected = large_file(folder.path(), 6);
     let options = ["--workers", "2", "--drain", "50"];

@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use common::ask::ask;
 use common::program::{self, runner};
 use common::random_file;
-use common::server::{LIMIT, Server, run};
+use common::server::{LIMIT, Server, pool, run};
 use json::Json;
 
 /// Runs the program, which must end with this code and one line that has all these words.
@@ -82,7 +82,7 @@ fn wrong_usage_is_named_in_one_line() {
         ),
         ("serve --drain -1", &["--drain -1"]),
         ("serve --drain 1.5", &["--drain 1.5"]),
-        ("serve --pool fibre", &["--pool fibre", "process"]),
+        ("serve --pool fibre", &["--pool fibre", "process", "thread"]),
         ("serve --push-form cars", &["--push-form cars", "raw-end"]),
         ("serve --log loud", &["--log loud", "debug"]),
         ("serve --train none", &["none"]),
@@ -203,6 +203,14 @@ fn help_and_version_tell() {
     }
 }
 
+/// `budget` with these options for the pool under test: what it prints.
+#[track_caller]
+fn budget(options: &[&str]) -> String {
+    let (code, out, err) = run(&[&["budget"], options, &pool().options()].concat());
+    assert_eq!((code, err.as_str()), (0, ""));
+    out
+}
+
 #[test]
 fn the_budget_adds_up() {
     for (options, places) in [
@@ -210,11 +218,8 @@ fn the_budget_adds_up() {
         (&["--workers", "1", "--per-worker", "100"], 100),
         (&["--workers", "3"], 0),
     ] {
-        let (code, text, err) = run(&[&["budget"], options].concat());
-        assert_eq!((code, err.as_str()), (0, ""));
-        let (code, out, err) = run(&[&["budget"], options, &["--json"]].concat());
-        assert_eq!((code, err.as_str()), (0, ""));
-        let budget = Json::parse(&out);
+        let text = budget(options);
+        let budget = Json::parse(&budget(&[options, &["--json"]].concat()));
         if places > 0 {
             assert_eq!(budget.get("connections").number(), places);
         }
@@ -255,23 +260,16 @@ fn the_budget_adds_up() {
 #[test]
 fn all_places_of_the_board_are_there_at_any_number_of_workers() {
     for workers in ["1", "2", "3", "5", "7", "16"] {
-        let (code, out, _) = run(&["budget", "--json", "--workers", workers]);
+        let out = budget(&["--json", "--workers", workers]);
         let connections = Json::parse(&out).get("connections").number();
-        assert!(code == 0 && connections >= 8192, "{workers}: {connections}");
+        assert!(connections >= 8192, "{workers}: {connections}");
     }
 }
 
 #[test]
 fn more_places_cost_more() {
     let resident = |per_worker: &str| {
-        let (_, out, _) = run(&[
-            "budget",
-            "--json",
-            "--workers",
-            "2",
-            "--per-worker",
-            per_worker,
-        ]);
+        let out = budget(&["--json", "--workers", "2", "--per-worker", per_worker]);
         Json::parse(&out).get("resident_bytes").number()
     };
     let (few, many) = (resident("1"), resident("1001"));
