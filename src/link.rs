@@ -65,13 +65,13 @@ pub trait Link {
         EpollFlags::EPOLLIN
     }
 
-    /// Comes before each wait in epoll; true when there is an order already, so that epoll must only
-    /// be looked at. A link may keep a worker that would [`Rest::Sleep`] until then.
+    /// Comes before each wait in epoll; true when there is an order already, so that the worker must
+    /// not wait. A link may keep one that would [`Rest::Sleep`] until then.
     fn rest(&mut self, _rest: Rest) -> bool {
         false
     }
 
-    /// Comes after each wait in epoll.
+    /// Comes after a wait in epoll for which [`Link::rest`] gave leave.
     fn resume(&mut self) {}
 
     /// Takes the next order; never blocks.

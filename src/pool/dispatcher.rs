@@ -95,12 +95,7 @@ pub trait Crew {
     fn is_full(&self) -> bool;
 
     /// Who takes jobs now, and how many of `waiting`; none of those `refused`.
-    fn offer(
-        &self,
-        desk: &Desk,
-        waiting: usize,
-        refused: &[bool; WORKERS_MAX],
-    ) -> Option<(usize, usize)>;
+    fn offer(&self, desk: &Desk, waiting: usize, refused: &[bool]) -> Option<(usize, usize)>;
 
     /// Passes jobs to whom [`Crew::offer`] named; never blocks. Those that are passed it takes out.
     ///
@@ -117,7 +112,7 @@ pub trait Crew {
     /// Asks it; false when it cannot be asked now.
     fn ask(&mut self, worker: usize) -> bool;
 
-    /// Takes the reports that have come from a source that [`Desk::watch`] named.
+    /// Takes the reports that have come from a source that the crew has epoll watch.
     fn take_reports(&mut self, desk: &mut Desk, source: usize);
 
     /// Tells every worker to drain.

@@ -56,25 +56,19 @@ impl<T> Monitor<T> for Condition<T> {
 }
 
 /// A bell for each worker, and the main thread's.
-pub struct Doorbells {
-    workers: [Bell; WORKERS_MAX],
-    main: Bell,
-}
+pub struct Doorbells;
 
-impl Doorbells {
-    /// The main thread's bell.
-    pub fn main(&self) -> &Bell {
-        &self.main
-    }
-}
+// Apart from the hand-over, because a bell that is not open is not all zeroes.
+static WORKERS_BELLS: [Bell; WORKERS_MAX] = [const { Bell::new() }; WORKERS_MAX];
+static MAIN_BELL: Bell = Bell::new();
 
 impl Bells for Doorbells {
     fn ring_worker(&self, worker: usize) {
-        self.workers[worker].ring();
+        WORKERS_BELLS[worker].ring();
     }
 
     fn ring_main(&self) {
-        self.main.ring();
+        MAIN_BELL.ring();
     }
 }
 
@@ -86,7 +80,7 @@ pub struct Place {
 
 impl Link for Place {
     fn descriptor(&self) -> &Descriptor {
-        self.shared.bells().workers[self.worker].descriptor()
+        WORKERS_BELLS[self.worker].descriptor()
     }
 
     /// Edge-triggered: a bell that rang once does not have to be read.
@@ -120,13 +114,7 @@ pub struct Factory {
     is_started: bool,
 }
 
-static SHARED: Shared = Handover::new(
-    Condition::new(State::new()),
-    Doorbells {
-        workers: [Bell::NONE; WORKERS_MAX],
-        main: Bell::NONE,
-    },
-);
+static SHARED: Shared = Handover::new(Condition::new(State::new()), Doorbells);
 
 /// Bytes of the queue, the tickets on their way back, and the threads' seats.
 pub const TABLE_BYTES: usize = size_of::<Shared>();
@@ -137,9 +125,8 @@ impl Factory {
     /// # Errors
     /// `EEXIST` when this process has a factory already, and what eventfd(2) says.
     pub fn init(capacity: usize, workers: usize, per_worker: usize) -> Result<Self, Errno> {
-        let bells = SHARED.bells();
-        bells.main.open()?;
-        bells.workers[..workers].iter().try_for_each(Bell::open)?;
+        MAIN_BELL.open()?;
+        WORKERS_BELLS[..workers].iter().try_for_each(Bell::open)?;
         SHARED.init(capacity, workers, per_worker);
         Ok(Self {
             shared: &SHARED,
@@ -181,6 +168,12 @@ impl Factory {
         }
         all_here.wait();
         Ok(())
+    }
+
+    /// The bell that rings when the main thread has something to take: edge-triggered.
+    #[must_use]
+    pub fn bell(&self) -> &'static Bell {
+        &MAIN_BELL
     }
 
     /// What the main thread passes jobs by.

@@ -128,12 +128,7 @@ impl Crew for ProcessPool {
     }
 
     /// The least busy child.
-    fn offer(
-        &self,
-        desk: &Desk,
-        waiting: usize,
-        refused: &[bool; WORKERS_MAX],
-    ) -> Option<(usize, usize)> {
+    fn offer(&self, desk: &Desk, waiting: usize, refused: &[bool]) -> Option<(usize, usize)> {
         let with_room =
             (0..self.data.len()).filter(|child| !refused[*child] && self.room(desk, *child) > 0);
         let children = with_room.clone().count();

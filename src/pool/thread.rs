@@ -5,7 +5,7 @@ use nix::sys::epoll::EpollFlags;
 use super::dispatcher::{Crew, Desk, Jobs, ticket};
 use super::factory::{Factory, Place};
 use super::{PoolSetting, WORKERS};
-use crate::limits::{JOBS_PER_MESSAGE_MAX, QUEUE_CAPACITY, WORKERS_MAX};
+use crate::limits::{JOBS_PER_MESSAGE_MAX, QUEUE_CAPACITY};
 use crate::link::REPORT_MAX;
 use crate::sys::{self, Errno};
 use crate::worker::Setting;
@@ -30,7 +30,7 @@ impl ThreadPool {
     pub fn new(setting: PoolSetting, desk: &Desk) -> Result<Self, Errno> {
         let (workers, per_worker) = (setting.workers, setting.per_worker);
         let mut factory = Factory::init(QUEUE_CAPACITY, workers, per_worker)?;
-        let bell = factory.shared().bells().main().descriptor();
+        let bell = factory.bell().descriptor();
         desk.watch(bell, ANYONE, EpollFlags::EPOLLIN | EpollFlags::EPOLLET)?;
         let (gauges, form) = (desk.gauges, setting.form);
         // The threads use it until the process ends.
@@ -85,7 +85,7 @@ impl Crew for ThreadPool {
     }
 
     /// As many as there are places for, in batches of each worker's share.
-    fn offer(&self, _: &Desk, waiting: usize, _: &[bool; WORKERS_MAX]) -> Option<(usize, usize)> {
+    fn offer(&self, _: &Desk, waiting: usize, _: &[bool]) -> Option<(usize, usize)> {
         let room = self.factory.shared().room().min(self.places - self.held);
         let share = waiting.div_ceil(self.workers).min(JOBS_PER_MESSAGE_MAX);
         (room > 0).then_some((ANYONE, share.min(room)))

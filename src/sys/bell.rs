@@ -12,8 +12,11 @@ use super::{Descriptor, Errno, retry};
 pub struct Bell(OnceLock<Descriptor>);
 
 impl Bell {
-    /// A bell that is not hung up yet. All zeroes.
-    pub const NONE: Self = Self(OnceLock::new());
+    /// A bell that is not open yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(OnceLock::new())
+    }
 
     /// Makes the bell, once.
     ///
@@ -37,5 +40,11 @@ impl Bell {
         let raw = self.descriptor().raw();
         // SAFETY: the kernel reads 8 bytes. Only a bell that was rung 2^64 - 2 times refuses.
         let _ = retry(|| unsafe { libc::write(raw, one.as_ptr().cast(), one.len()) } as i64);
+    }
+}
+
+impl Default for Bell {
+    fn default() -> Self {
+        Self::new()
     }
 }

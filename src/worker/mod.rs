@@ -122,17 +122,7 @@ impl Worker {
         let mut link_is_full = false;
         loop {
             let mut events = [EpollEvent::empty(); EVENTS_MAX];
-            let has_order = link.rest(self.next_rest());
-            let timeout = if has_order {
-                EpollTimeout::ZERO
-            } else {
-                self.timeout(turns.now_ms)
-            };
-            let count = match epoll.wait(&mut events, timeout) {
-                Err(Errno::EINTR) => 0,
-                result => result?,
-            };
-            link.resume();
+            let (count, has_order) = self.wait(&turns, &mut events, link)?;
             turns.now_ms = sys::now_ms();
             if has_order && !self.take_orders(&turns, link)? {
                 return Ok(());
@@ -166,6 +156,34 @@ impl Worker {
                 link_is_full = is_full;
             }
         }
+    }
+
+    /// Waits for events and orders: how many events there are, and whether there is an order.
+    fn wait(
+        &mut self,
+        turns: &Turns,
+        events: &mut [EpollEvent],
+        link: &mut impl Link,
+    ) -> Result<(usize, bool), Errno> {
+        let rest = self.next_rest();
+        let has_order = link.rest(rest);
+        if has_order && rest == Rest::Sleep {
+            // Without connections there are no events.
+            return Ok((0, true));
+        }
+        let timeout = if has_order {
+            EpollTimeout::ZERO
+        } else {
+            self.timeout(turns.now_ms)
+        };
+        let count = match turns.epoll.wait(events, timeout) {
+            Err(Errno::EINTR) => 0,
+            result => result?,
+        };
+        if !has_order {
+            link.resume();
+        }
+        Ok((count, has_order))
     }
 
     fn next_rest(&self) -> Rest {

@@ -1,4 +1,5 @@
-//! Measures trainyard against small reference servers, on loopback: `tests/bench/run`.
+//! Measures trainyard against small reference servers, on loopback: `tests/bench/run`; and its two
+//! pools against each other: `tests/bench/pools`.
 //!
 //! Figures of one run can be compared with each other only: all servers take turns, round by round,
 //! and a ratio is the median of the rounds' ratios, so that whatever else the machine does meanwhile
@@ -9,6 +10,7 @@ mod client;
 #[path = "../common/mod.rs"]
 mod common;
 mod measure;
+mod pools;
 mod reference;
 mod table;
 
@@ -42,6 +44,7 @@ const LEAST_OF_SENDFILE: f64 = 0.4;
 struct Options {
     rounds: usize,
     check: bool,
+    pools: bool,
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
     let mut options = Options {
         rounds: ROUNDS,
         check: false,
+        pools: false,
     };
     let mut is_wanted = false;
     let mut rest = words.iter();
@@ -61,6 +65,7 @@ fn main() -> ExitCode {
             // Cargo says so when it is to measure; without it, it only tests that this starts.
             "--bench" => is_wanted = true,
             "--check" => options.check = true,
+            "--pools" => options.pools = true,
             "--rounds" => match rest.next().and_then(|number| number.parse().ok()) {
                 Some(rounds @ 1..=100) => options.rounds = rounds,
                 _ => return fail("--rounds needs a number from 1 to 100"),
@@ -70,6 +75,10 @@ fn main() -> ExitCode {
     }
     if !is_wanted {
         println!("nothing measured: start me by tests/bench/run");
+        return ExitCode::SUCCESS;
+    }
+    if options.pools {
+        pools::run(options.rounds);
         return ExitCode::SUCCESS;
     }
     run(&options)

@@ -247,11 +247,12 @@ impl<'a> Worker<'a> {
             let events = if has_order {
                 epoll.look()
             } else {
-                epoll.wait()
+                let events = epoll.wait();
+                if habits.resumes {
+                    shared.resume(self.index);
+                }
+                events
             };
-            if habits.resumes {
-                shared.resume(self.index);
-            }
             if (has_order || events.bell) && !self.take_orders() {
                 shared.leave(self.index);
                 return;
