@@ -3,12 +3,12 @@
 # fails by its exit status.
 
 # The environment of whoever starts the tests must not change what is built; BOARD may.
-unset RUSTFLAGS CARGO_TARGET_DIR CARGO_BUILD_TARGET TRAINYARD_PROGRAMS TRAINYARD_RUNNER TRAINYARD_STATIC
+unset RUSTFLAGS CARGO_TARGET_DIR CARGO_BUILD_TARGET TRAINYARD_PROGRAMS TRAINYARD_RUNNER TRAINYARD_STATIC TRAINYARD_POOL
 
 steps_of() {
   case $1 in
-    host) echo setup fmt clippy docs boards static unit examples integration ;;
-    aarch64 | armv7) echo setup boards static unit integration ;;
+    host) echo setup fmt clippy docs boards static unit examples integration threads ;;
+    aarch64 | armv7) echo setup boards static unit integration threads ;;
     kernel) echo setup large-file ;;
   esac
 }
@@ -109,6 +109,25 @@ step_examples() { cargo test --no-fail-fast --doc; }
 # the tests by a pattern includes those which a plain `cargo test` leaves out for want of tools.
 step_integration() {
   compgen -G 'tests/*.rs' >/dev/null || die "there are no integration tests in tests/"
+  name_programs "$1"
+  cargo test --no-fail-fast --test '*'
+}
+
+# Once more with the thread pool, those that start a server. What is about processes says that it is
+# left out, as do the tests of threads in the step before.
+step_threads() {
+  local file tests=()
+  for file in $(grep -l 'use common::server::' tests/*.rs); do
+    file=${file##*/}
+    tests+=(--test "${file%.rs}")
+  done
+  [ ${#tests[@]} -gt 10 ] || die "the tests that start a server are not found: ${tests[*]}"
+  name_programs "$1"
+  TRAINYARD_POOL=thread cargo test --no-fail-fast "${tests[@]}"
+}
+
+# name_programs TARGET: the environment that tells the tests which programs to start, and how.
+name_programs() {
   if [ "$1" = host ]; then
     TRAINYARD_STATIC=$(static_programs host)/trainyard
     export TRAINYARD_STATIC
@@ -119,7 +138,6 @@ step_integration() {
     TRAINYARD_RUNNER=$(runner_of "$1")
     export TRAINYARD_PROGRAMS TRAINYARD_RUNNER
   fi
-  cargo test --no-fail-fast --test '*'
 }
 
 step_large-file() {
