@@ -1,4 +1,4 @@
-//! A panic in a thread of the pool ends the process with a line that says where and why: this test
+//! A panic in a thread of the pool, or in the main thread, ends the process with a line that says where and why: this test
 //! is a program of its own on the server's arena and factory, which starts itself again.
 
 #![allow(missing_docs)] // a test's name is its documentation
@@ -55,6 +55,9 @@ fn act(word: &'static str) {
     let again = factory.start(|_| Ok(|_: &mut Place| unreachable!()));
     assert_eq!(again, Err(Errno::EALREADY), "it is started once");
     ARENA.seal();
+    if word == "main" {
+        panic!("the main thread has {WORKERS} workers");
+    }
     let mut jobs = Batch::new();
     let job = Job {
         ticket: 7,
@@ -95,7 +98,8 @@ fn result_of(word: &str) -> (std::process::ExitStatus, String) {
 }
 
 fn main() {
-    const PANICS: [(&str, &str); 4] = [
+    const PANICS: [(&str, &str); 5] = [
+        ("main", "the main thread has 3 workers"),
         ("text", "plain text"),
         ("number", "ticket 7 of 3"),
         ("compare", "the ticket"),

@@ -14,6 +14,7 @@ use common::program::is_emulated;
 use common::server::{LIMIT, Pool, Server, is_for};
 use common::{random_file, wait_until};
 use nix::sys::signal::Signal;
+use trainyard::limits::BOARD;
 
 /// Starts a server with these workers, whatever pool is under test.
 fn start(root: &std::path::Path, workers: usize) -> Server {
@@ -33,8 +34,26 @@ fn workers_are_threads_of_one_process() {
         assert!(server.children().is_empty());
         let own = server.threads().len() - usize::from(is_emulated());
         assert_eq!(own, 1 + workers);
+        if !is_emulated() {
+            assert_eq!(stacks(&server), workers, "of the size that the budget has");
+        }
         server.stop();
     }
+}
+
+/// Mappings of the size of a thread's stack that can be written to (proc(5)).
+fn stacks(server: &Server) -> usize {
+    let maps = std::fs::read_to_string(format!("/proc/{}/maps", server.pid())).unwrap();
+    let size = |line: &&str| {
+        let (range, rest) = line.split_once(' ')?;
+        let (start, end) = range.split_once('-')?;
+        let number = |text| usize::from_str_radix(text, 16).ok();
+        rest.starts_with("rw-p")
+            .then_some(number(end)? - number(start)?)
+    };
+    maps.lines()
+        .filter(|line| size(line) == Some(BOARD.thread_stack_bytes))
+        .count()
 }
 
 /// How often a thread has gone to sleep (proc(5)).

@@ -33,8 +33,8 @@ pub fn run(rounds: usize) {
     random_file(&small, 2, SMALL_BYTES);
 
     table::print_conditions(rounds);
-    println!("\n| two workers each | process pool | thread pool |");
-    println!("| --- | ---: | ---: |");
+    println!("\n| two workers each | process pool | thread pool | ratio |");
+    println!("| --- | ---: | ---: | ---: |");
     let busy = connections(
         &small,
         rounds,
@@ -46,7 +46,8 @@ pub fn run(rounds: usize) {
     let gigabyte = downloads(&large, rounds);
     let print_cpu = |what: &str, costs: &Rounds, unit: f64| {
         let ms = [0, 1].map(|pool| format!("{:.0}", 1e3 * unit * costs.median(pool, Cost::cpu)));
-        println!("| CPU ms {what} | {} | {} |", ms[0], ms[1]);
+        let ratio = costs.ratio(1, 0, Cost::cpu);
+        println!("| CPU ms {what} | {} | {} | {ratio:.2} |", ms[0], ms[1]);
     };
     print_cpu("per 10,000 connections, many at once", &busy, 1e4);
     print_cpu("per 10,000 connections, each alone", &quiet, 1e4);
@@ -54,13 +55,15 @@ pub fn run(rounds: usize) {
 
     let [processes, threads] = POOLS.map(|pool| Holding::of(pool, &small));
     println!(
-        "| connections held at once | {} | {} |",
+        "| connections held at once | {} | {} | |",
         processes.held, threads.held
     );
     for (index, held) in HELD.iter().enumerate() {
+        let kib = [processes.memory_kib[index], threads.memory_kib[index]];
+        let ratio = kib[1] as f64 / kib[0] as f64;
         println!(
-            "| memory (PSS) with {held} connections, KiB | {} | {} |",
-            processes.memory_kib[index], threads.memory_kib[index]
+            "| memory (PSS) with {held} connections, KiB | {} | {} | {ratio:.2} |",
+            kib[0], kib[1]
         );
     }
     let [process, thread] = POOLS.map(|pool| crash(pool, &small));

@@ -50,7 +50,7 @@ pub fn pool() -> Pool {
 pub fn is_for(about: Pool, what: &str) -> bool {
     if pool() != about {
         // Not by a macro, whose text the harness keeps to itself.
-        let line = format!("left out, it is about the {about:?} pool: {what}\n");
+        let line = format!("left out, it needs {}: {what}\n", about.options().join(" "));
         std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
     pool() == about
