@@ -475,3 +475,6 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
