@@ -3,6 +3,7 @@
 use heapless::Vec;
 
 use super::Status;
+use super::list::alphanumeric_and;
 use crate::limits::{NAME_BYTES, PATH_MAX};
 
 /// A path beneath the root.
@@ -128,7 +129,8 @@ pub fn encode(name: &[u8], out: &mut impl FnMut(&[u8])) {
 }
 
 fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+    static UNRESERVED: [bool; 256] = alphanumeric_and(b"-._~");
+    UNRESERVED[usize::from(byte)]
 }
 
 #[cfg(test)]

@@ -168,9 +168,12 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Request<'_>>, Refusal> {
         Err(status) => return Err(Refusal::new(bytes, status, &[])),
     };
     let head_size = line.size + fields_size;
-    let end = end_of(&line, &headers[..count], bytes, head_size)
-        .map_err(|status| Refusal::new(bytes, status, &headers[..count]))?;
-    Ok(end.map(|(size, keep_alive)| Request {
+    let (size, keep_alive) = match end_of(&line, &headers[..count], bytes, head_size) {
+        Ok(Some(end)) => end,
+        Ok(None) => return Ok(None),
+        Err(status) => return Err(Refusal::new(bytes, status, &headers[..count])),
+    };
+    Ok(Some(Request {
         method: line.method,
         is_http10: line.is_http10,
         target: line.target,

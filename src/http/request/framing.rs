@@ -4,7 +4,7 @@ use httparse::Header;
 
 use super::body::Body;
 use crate::http::Status;
-use crate::http::list::{elements, is_token};
+use crate::http::list::{alphanumeric_and, elements, is_token};
 
 pub(super) struct Framing {
     pub(super) body: Body,
@@ -131,15 +131,13 @@ pub(super) fn is_authority(bytes: &[u8]) -> bool {
 }
 
 fn is_registered_name(name: &[u8]) -> bool {
+    static PLAIN: [bool; 256] = alphanumeric_and(b"-._~!$&'()*+,;=");
     let mut rest = name;
-    while let [byte, behind @ ..] = rest {
-        rest = match (byte, behind) {
-            (b'%', [high, low, behind @ ..])
+    while let Some(odd) = rest.iter().position(|byte| !PLAIN[usize::from(*byte)]) {
+        rest = match &rest[odd..] {
+            [b'%', high, low, behind @ ..]
                 if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
             {
-                behind
-            }
-            (byte, behind) if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte) => {
                 behind
             }
             _ => return false,
