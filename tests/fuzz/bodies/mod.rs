@@ -8,8 +8,10 @@ mod path;
 mod range;
 mod request;
 
+type Check = fn(&[u8]);
+
 /// Every body, by the name of its target and corpus.
-pub(crate) const ALL: [(&str, fn(&[u8])); 6] = [
+pub(crate) const ALL: [(&str, Check); 6] = [
     ("condition", condition::check),
     ("date", date::check),
     ("encoding", encoding::check),
