@@ -21,6 +21,3 @@ pub use request::{Field, Method, Refusal, Request, parse};
 pub use status::Status;
 
 pub use crate::limits::{HTTP_HEAD_BYTES_MAX as HEAD_BYTES_MAX, RANGES_MAX};
-
-/// The port of an HTTP listener unless told otherwise.
-pub const PORT_DEFAULT: u16 = 8080;
