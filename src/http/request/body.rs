@@ -7,6 +7,8 @@ use crate::http::Status;
 
 /// Fields that may follow the last chunk.
 const TRAILERS_MAX: usize = 16;
+/// What follows a chunk's data at least.
+const END: &[u8] = b"\r\n0\r\n\r\n";
 /// Digits of a chunk's size: 64 bits.
 const CHUNK_DIGITS_MAX: usize = 16;
 
@@ -51,7 +53,7 @@ fn chunks(bytes: &[u8], room: usize) -> Result<Reach, Status> {
         }
         let data_size = usize::try_from(data_size).unwrap_or(usize::MAX);
         let end = start.saturating_add(data_size);
-        if end > room {
+        if end > room.saturating_sub(END.len()) {
             return Ok(Reach::TooLong);
         }
         match bytes.get(end..) {

@@ -337,11 +337,40 @@ fn a_body_that_is_not_waited_for_ends_the_connection() {
     assert!(!whole(&large).keep_alive);
     let mut endless = head;
     endless.extend(b"1\r\nx\r\n".repeat(2000));
-    assert_eq!(parse(&endless[..8191]), Ok(None));
+    assert_eq!(parse(&endless[..8100]), Ok(None));
     let request = whole(&endless[..8192]);
     assert_eq!((request.size, request.keep_alive), (8192, false));
     let old = "POST / HTTP/1.0\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
     assert_eq!(parse(old.as_bytes()), Ok(None), "1.0 knows no 100 Continue");
+}
+
+#[test]
+fn a_body_that_just_fits_is_waited_for() {
+    let sized = |size: usize| head("POST / HTTP/1.1", &format!("Content-Length: {size}\n"));
+    let most = 8192 - sized(8000).len();
+    let mut bytes = sized(most);
+    assert_eq!(parse(&bytes), Ok(None));
+    assert!(!whole(&sized(most + 1)).keep_alive, "one more does not fit");
+    bytes.resize(8192, b'x');
+    let request = whole(&bytes);
+    assert_eq!((request.size, request.keep_alive), (8192, true));
+
+    let chunked = |size: usize| {
+        let mut bytes = head("POST / HTTP/1.1", "Transfer-Encoding: chunked\n");
+        bytes.extend(format!("{size:x}\r\n").bytes());
+        bytes
+    };
+    let most = 8192 - chunked(8000).len() - b"\r\n0\r\n\r\n".len();
+    let mut bytes = chunked(most);
+    assert_eq!(parse(&bytes), Ok(None));
+    assert!(
+        !whole(&chunked(most + 1)).keep_alive,
+        "one more does not fit"
+    );
+    bytes.resize(8192 - 7, b'x');
+    bytes.extend(b"\r\n0\r\n\r\n");
+    let request = whole(&bytes);
+    assert_eq!((request.size, request.keep_alive), (8192, true));
 }
 
 #[test]
