@@ -89,7 +89,16 @@ fn until_space(
 /// Anything visible, and bytes of other alphabets, which old clients send as they are. There is no
 /// fragment in a target.
 fn is_target_byte(byte: u8) -> bool {
-    !matches!(byte, 0..=b' ' | 0x7f | b'#')
+    static TARGET: [bool; 256] = {
+        let mut table = [true; 256];
+        let mut byte = 0;
+        while byte < table.len() {
+            table[byte] = !matches!(byte as u8, 0..=b' ' | 0x7f | b'#');
+            byte += 1;
+        }
+        table
+    };
+    TARGET[usize::from(byte)]
 }
 
 /// Whether the minor version is 0, and what follows the line; a higher one than 1 is read as 1
