@@ -20,6 +20,8 @@ pub mod gauge; // what they show each other
 
 pub mod files; // the files beneath the root
 
+pub mod http; // HTTP/1.1: bytes in, what is asked out
+
 pub mod train; // the train protocol: bytes in, response plan out
 
 pub mod logger; // one write a line, from a fixed buffer

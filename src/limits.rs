@@ -75,6 +75,14 @@ pub const CAR_HEAD_SIZE: usize = 4;
 pub const CAR_SIZE_MAX: usize = CAR_HEAD_SIZE + CAR_DATA_MAX;
 /// Bytes of the longest path that can be asked for: one car's data.
 pub const PATH_MAX: usize = CAR_DATA_MAX;
+/// Bytes of the longest head of an HTTP request, and of the longest head with a body that is skipped.
+pub const HTTP_HEAD_BYTES_MAX: usize = 8192;
+/// Bytes of the longest request target.
+pub const HTTP_TARGET_BYTES_MAX: usize = 4096;
+/// Fields of an HTTP request.
+pub const HTTP_FIELDS_MAX: usize = 64;
+/// Ranges that one HTTP request may ask for.
+pub const RANGES_MAX: usize = 16;
 /// See [`Board::connections_max`].
 pub const CONNECTIONS_MAX: usize = BOARD.connections_max;
 /// See [`Board::workers_max`].
@@ -169,6 +177,7 @@ const _: () = {
     }
 };
 
+const _: () = assert!(HTTP_TARGET_BYTES_MAX < HTTP_HEAD_BYTES_MAX);
 const _: () = assert!(CARS_PER_BATCH_MIN <= CARS_PER_BATCH_FIRST);
 
 const fn check(board: &Board) {

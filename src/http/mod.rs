@@ -1,0 +1,23 @@
+//! HTTP/1.1: bytes in, what is asked out. No system calls here, and no allocation.
+//!
+//! RFC 9110 says what requests mean, RFC 9112 how they look on the wire, RFC 3986 what a path is.
+
+pub mod condition;
+pub mod date;
+pub mod encoding;
+mod list;
+pub mod media;
+pub mod path;
+pub mod range;
+pub mod request;
+mod status;
+
+pub use condition::{Outcome, Tag, Validators, evaluate};
+pub use encoding::{Accepted, Encoding, accepted};
+pub use media::{content_type, prefers_html, prefers_json};
+pub use path::Path;
+pub use range::{Range, Ranges};
+pub use request::{Field, Method, Refusal, Request, parse};
+pub use status::Status;
+
+pub use crate::limits::{HTTP_HEAD_BYTES_MAX as HEAD_BYTES_MAX, RANGES_MAX};
