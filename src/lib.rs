@@ -20,7 +20,11 @@ pub mod gauge; // what they show each other
 
 pub mod files; // the files beneath the root
 
+pub mod http; // the pages of an HTTP server: bytes in, bytes out
+
 pub mod train; // the train protocol: bytes in, response plan out
+
+pub mod entry; // an entry of a folder, and the orders of entries
 
 pub mod logger; // one write a line, from a fixed buffer
 
