@@ -158,9 +158,8 @@ pub fn row(out: &mut impl Sink, entry: &Entry<'_>) {
     out.text(slash);
     out.text("\"><bdi>");
     put_html(out, entry.name);
-    out.text("</bdi>");
     out.text(slash);
-    out.text("</a></td>");
+    out.text("</bdi></a></td>");
     if entry.is_folder {
         out.text("<td></td>");
     } else {
