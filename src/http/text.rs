@@ -23,6 +23,9 @@ pub trait Sink {
     }
 }
 
+/// Digits of a chunk's size: leading zeroes are allowed, so it can be filled in afterwards.
+const CHUNK_SIZE_DIGITS: usize = 5;
+
 /// A page, or a part of one, in a fixed buffer. The callers know how long each part can be, so text
 /// that finds no room is a mistake of ours.
 pub struct Room<'a> {
@@ -31,6 +34,9 @@ pub struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
+    /// Bytes that a chunk has besides its data.
+    pub const CHUNK_BYTES: usize = CHUNK_SIZE_DIGITS + 2 + 2;
+
     /// An empty page in `bytes`.
     pub fn new(bytes: &'a mut [u8]) -> Self {
         Self { bytes, used: 0 }
@@ -45,14 +51,14 @@ impl<'a> Room<'a> {
     /// Writes one chunk of the chunked coding (RFC 9112, section 7.1) with what `write` writes, which
     /// must not be nothing: that would end the body.
     pub fn chunk(&mut self, write: impl FnOnce(&mut Self)) {
-        const SIZE_DIGITS: usize = 5;
         let head = self.used;
-        self.put(b"00000\r\n");
+        self.put(&[b'0'; CHUNK_SIZE_DIGITS]);
+        self.put(b"\r\n");
         let start = self.used;
         write(self);
         let mut size = self.used - start;
-        assert!(size > 0 && size < 1 << (4 * SIZE_DIGITS));
-        for digit in self.bytes[head..][..SIZE_DIGITS].iter_mut().rev() {
+        assert!(size > 0 && size < 1 << (4 * CHUNK_SIZE_DIGITS));
+        for digit in self.bytes[head..][..CHUNK_SIZE_DIGITS].iter_mut().rev() {
             *digit = hex(size as u8);
             size >>= 4;
         }
