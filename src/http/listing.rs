@@ -9,7 +9,7 @@ mod query;
 pub use json::{json_foot, json_head, json_row};
 pub use query::{BadQuery, Format, Query};
 
-use super::page::put_start;
+use super::page::{put_start, put_style};
 use super::text::{Moment, Sink, put_html, put_size, put_url};
 use crate::entry::{By, Entry, Order};
 
@@ -23,7 +23,7 @@ pub const FOOT_BYTES_MAX: usize = 6 * 1024;
 /// Folders that are links above the title: of a deeper path the uppermost one and the last ones.
 const CRUMBS_MAX: usize = 16;
 
-const STYLE: &str = include_str!("listing/listing.css");
+pub(super) const STYLE: &str = include_str!("listing/listing.css");
 
 /// What a page says above its entries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,8 +42,8 @@ pub fn head(out: &mut impl Sink, path: &[u8], query: &Query, note: Option<Note>)
         (path, name)
     };
     put_start(out, title, None);
-    out.text(STYLE);
-    out.text("</style></head>\n<body>\n");
+    put_style(out, STYLE);
+    out.text("</head>\n<body>\n");
     put_crumbs(out, path);
     out.text("<h1><bdi>");
     put_html(out, name);

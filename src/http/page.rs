@@ -2,10 +2,12 @@
 
 use super::text::{Sink, put_html};
 
-/// The `Content-Security-Policy` that all pages keep: no script, and nothing from elsewhere. The
-/// empty icon is a `data:` URL, so that browsers don't ask for one.
-pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
-     img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// The `Content-Security-Policy` that all pages keep: no script, the two styles by their hashes, and
+/// nothing from elsewhere. The empty icon is a `data:` URL, so that browsers don't ask for one.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; img-src data:; form-action 'self'; \
+     base-uri 'none'; frame-ancestors 'none'; \
+     style-src 'sha256-aGhy206voX6xkzfzrItPti+fcYvtZ1fW+Ods4GJbdOQ=' \
+     'sha256-rfHPtNGQ0FD4tlkjHCyl4jjOQr/ZlXFNfi+PH5ceXHU='";
 
 /// The answer to a question for the server's health.
 pub const HEALTHY: &str = "ok\n";
@@ -60,7 +62,7 @@ fn put_page(
         return out.text("\n");
     }
     put_start(out, reason.as_bytes(), reload_s);
-    out.text("</style></head>\n<body><h1>");
+    out.text("</head>\n<body><h1>");
     out.number(status.into(), 3);
     out.text(" ");
     put_html(out, reason.as_bytes());
@@ -69,7 +71,7 @@ fn put_page(
     out.text("</p>\n</body></html>\n");
 }
 
-/// Writes a document up to its style, to which more can be added.
+/// Writes a document up to its style, behind which another can follow.
 pub(super) fn put_start(out: &mut impl Sink, title: &[u8], reload_s: Option<u32>) {
     out.text("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n");
     out.text("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
@@ -81,8 +83,15 @@ pub(super) fn put_start(out: &mut impl Sink, title: &[u8], reload_s: Option<u32>
     }
     out.text("<title>");
     put_html(out, title);
-    out.text("</title><link rel=\"icon\" href=\"data:,\">\n<style>\n");
-    out.text(STYLE);
+    out.text("</title><link rel=\"icon\" href=\"data:,\">\n");
+    put_style(out, STYLE);
+}
+
+/// Writes a style just as it is: its hash is in the policy.
+pub(super) fn put_style(out: &mut impl Sink, style: &str) {
+    out.text("<style>");
+    out.text(style);
+    out.text("</style>");
 }
 
 /// What a status means to who reads the page, and what can be done.
@@ -115,6 +124,8 @@ fn meaning(status: u16) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest, Sha256};
+
     use super::*;
 
     fn page(status: u16, html: bool, detail: &str) -> String {
@@ -163,8 +174,31 @@ mod tests {
     }
 
     #[test]
-    fn the_style_cannot_end_the_element_it_is_in() {
-        assert!(!STYLE.contains('<') && CONTENT_SECURITY_POLICY.is_ascii());
-        assert!(!CONTENT_SECURITY_POLICY.contains('\n') && !CONTENT_SECURITY_POLICY.contains("  "));
+    fn the_policy_is_one_line_and_has_the_hashes_of_the_styles() {
+        assert!(!CONTENT_SECURITY_POLICY.contains(['\n', '\t']));
+        assert!(!CONTENT_SECURITY_POLICY.contains("  "));
+        for style in [STYLE, crate::http::listing::STYLE] {
+            assert!(!style.contains('<'), "it would end the element");
+            let source = format!("'sha256-{}'", base64(&Sha256::digest(style.as_bytes())));
+            assert!(CONTENT_SECURITY_POLICY.contains(&source), "{source}");
+        }
+    }
+
+    fn base64(bytes: &[u8]) -> String {
+        const DIGITS: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut text = String::new();
+        for group in bytes.chunks(3) {
+            let mut bits = [0; 4];
+            bits[1..=group.len()].copy_from_slice(group);
+            let bits = u32::from_be_bytes(bits);
+            for digit in 0..=group.len() {
+                text.push(DIGITS[(bits >> (18 - 6 * digit)) as usize & 63].into());
+            }
+        }
+        while !text.len().is_multiple_of(4) {
+            text.push('=');
+        }
+        text
     }
 }
