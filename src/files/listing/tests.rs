@@ -89,10 +89,10 @@ impl Served {
                 self.pass(order, filter)?;
                 continue;
             }
-            let sent = if self.random(3) == 0 {
-                laid
-            } else {
-                self.random(laid + 1)
+            let sent = match self.random(4) {
+                0 => 0,
+                1 => laid,
+                _ => self.random(laid + 1),
             };
             body.extend_from_slice(&buffer[..sent]);
             let folder = self.files.get(self.slot);
@@ -260,4 +260,25 @@ fn an_entry_that_is_removed_between_pass_and_row_is_left_out() {
     };
     let (laid, end) = served.listing.lay_rows(file, 0, 1, &mut buffer, write);
     assert_eq!((&buffer[..laid], end), (&b"b.txt31"[..], RowsEnd::Limit));
+}
+
+#[test]
+fn a_row_shows_the_size_that_put_it_where_it_is() {
+    let folder = small_folder();
+    let mut served = Served::new(folder.path());
+    let by_size = order(By::Size, true);
+    served.pass(by_size, b"txt").unwrap();
+    put(folder.path(), "c.txt", 1, 2);
+    let mut buffer = vec![0; 8 * 1024];
+    let file = served.files.get(served.slot);
+    let write = |_: u32, entry: &Entry<'_>, out: &mut Room<'_>| out.number(entry.size, 1);
+    let (laid, _) = served.listing.lay_rows(file, 0, 1, &mut buffer, write);
+    assert_eq!(&buffer[..laid], b"200");
+    assert_eq!(served.listing.advance_rows(file, laid), (1, 0));
+    assert_eq!((&file.name[..], file.size), (&b"c.txt"[..], 200));
+    let (rest, _) = served.rows(by_size, b"txt", 9).unwrap();
+    assert_eq!(
+        rest, "b.txt 30,d.txt 10,c.txt 1",
+        "what shrank since comes again"
+    );
 }
