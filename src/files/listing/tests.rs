@@ -71,7 +71,7 @@ impl Served {
     fn rows(&mut self, order: Order, filter: &[u8], limit: u32) -> Option<(String, bool)> {
         let mut body = Vec::new();
         let (mut rows, mut skip) = (0, 0);
-        let mut buffer = vec![0; 8 * 1024];
+        let mut buffer = vec![0; 64 * 1024];
         self.pass(order, filter)?;
         loop {
             let folder = self.files.get(self.slot);
