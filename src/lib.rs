@@ -20,9 +20,11 @@ pub mod gauge; // what they show each other
 
 pub mod files; // the files beneath the root
 
-pub mod http; // HTTP/1.1: bytes in, what is asked out
+pub mod http; // HTTP/1.1: bytes in, what is asked and answered out
 
 pub mod train; // the train protocol: bytes in, response plan out
+
+pub mod entry; // an entry of a folder, and the orders of entries
 
 pub mod logger; // one write a line, from a fixed buffer
 

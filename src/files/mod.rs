@@ -4,7 +4,9 @@ mod listing;
 mod root;
 mod selection;
 mod table;
+mod walk;
 
-pub use listing::{Listing, Progress};
+pub use listing::{Listing, RowsEnd, seek};
 pub use root::{Found, Root, pushed};
 pub use table::{File, FileSlot, FileTable};
+pub use walk::Progress;

@@ -3,6 +3,7 @@
 use heapless::Vec;
 
 use super::Found;
+use crate::entry::Entry;
 use crate::limits::NAME_BYTES;
 use crate::sys::Descriptor;
 
@@ -36,6 +37,27 @@ pub struct File {
     /// Whether this is a folder.
     pub is_folder: bool,
     next_free: u16,
+}
+
+impl File {
+    /// Of a folder whose head is sent: the entry that is being sent.
+    pub(super) fn entry(&self) -> Entry<'_> {
+        Entry {
+            name: &self.name,
+            is_folder: self.entry_is_folder,
+            size: self.size,
+            mtime_ns: self.mtime_ns,
+        }
+    }
+
+    pub(super) fn set_entry(&mut self, entry: &Entry<'_>) {
+        self.name.clear();
+        self.name
+            .extend_from_slice(entry.name)
+            .expect("a name has room");
+        (self.size, self.mtime_ns) = (entry.size, entry.mtime_ns);
+        self.entry_is_folder = entry.is_folder;
+    }
 }
 
 /// Open files, at most `N`. All zeroes is an empty table, and an entry is touched only when used.

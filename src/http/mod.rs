@@ -6,11 +6,14 @@ pub mod condition;
 pub mod date;
 pub mod encoding;
 mod list;
+pub mod listing;
 pub mod media;
+pub mod page;
 pub mod path;
 pub mod range;
 pub mod request;
 mod status;
+mod text;
 
 pub use condition::{Outcome, Tag, Validators, evaluate};
 pub use encoding::{Accepted, Encoding, accepted};
@@ -19,5 +22,6 @@ pub use path::Path;
 pub use range::{Range, Ranges};
 pub use request::{Field, Method, Refusal, Request, parse};
 pub use status::Status;
+pub use text::{Room, Sink};
 
 pub use crate::limits::{HTTP_HEAD_BYTES_MAX as HEAD_BYTES_MAX, RANGES_MAX};

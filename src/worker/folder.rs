@@ -3,6 +3,7 @@
 use super::connection::{Phase, Queue};
 use super::slab::Slot;
 use super::{Step, Turns, Worker};
+use crate::entry::Order;
 use crate::files::Progress;
 use crate::sys::{self, Errno};
 use crate::train::CAR_SIZE_MAX;
@@ -30,14 +31,19 @@ impl Worker {
                 return Step::Wait;
             }
             self.listing_owner = owner;
-            if self.listing.begin(self.files.get(file)).is_err() {
+            if self
+                .listing
+                .begin(self.files.get(file), Order::NAME)
+                .is_err()
+            {
                 return Step::End;
             }
         }
         self.await_client(turns, slot);
-        match self.listing.step(self.files.get(file)) {
+        match self.listing.step(self.files.get(file), |_| true) {
             Ok(Progress::More) => Step::Again,
             Ok(Progress::Ready) => self.send_listing(turns, slot),
+            Ok(Progress::TooMany) => unreachable!("by name there are never too many"),
             Err(errno) => {
                 log::warn!("a folder cannot be read: {errno}; its listing ends early");
                 Step::End
@@ -48,7 +54,9 @@ impl Worker {
     fn send_listing(&mut self, turns: &Turns, slot: Slot) -> Step {
         let connection = self.connections.get(slot);
         let file = self.files.get(connection.file);
-        let (laid, at_end) = self.listing.lay(file, connection.skip, &mut self.buffer);
+        let (laid, at_end) = self
+            .listing
+            .lay_cars(file, connection.skip, &mut self.buffer);
         let within = usize::from(connection.within);
         if within > 0 {
             // A part of this car is sent; the rest must be what it was.
@@ -60,7 +68,7 @@ impl Worker {
         }
         if laid == 0 {
             // All of this pass is sent; the next one goes on behind it.
-            return match self.listing.begin(file) {
+            return match self.listing.begin(file, Order::NAME) {
                 Ok(()) => Step::Again,
                 Err(_) => Step::End,
             };
@@ -83,7 +91,7 @@ impl Worker {
         connection.within = (within + sent_now - cars * CAR_SIZE_MAX) as u16;
         let car = &self.buffer[cars * CAR_SIZE_MAX..laid];
         connection.car_check = fingerprint(&car[..car.len().min(CAR_SIZE_MAX)]);
-        connection.skip = self.listing.advance(file, cars);
+        connection.skip = self.listing.advance_cars(file, cars);
         if within + sent_now == laid {
             return Step::Again;
         }

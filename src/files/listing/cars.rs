@@ -1,0 +1,101 @@
+//! A listing as the data cars of a train: `TYPE SIZE MTIME_NS NAME NUL` of each entry.
+
+use core::fmt::Write;
+
+use heapless::Vec;
+
+use super::{Listing, Mark};
+use crate::entry::Entry;
+use crate::files::File;
+use crate::files::walk::Place;
+use crate::limits::NAME_BYTES;
+use crate::train::{CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX};
+
+/// Cars that are made for one send.
+const CARS_MAX: usize = 64;
+
+const _: () = assert!(CARS_MAX <= super::MARKS_MAX);
+
+/// One entry's text.
+type Text = Vec<u8, { NAME_BYTES + 48 }>;
+
+impl Listing {
+    /// Lays cars into `buffer`, from the position that `folder` and `skip` say: whole cars, and at
+    /// the folder's end also the last car and the end car. Returns the bytes, and whether that end
+    /// is among them. No bytes and no end: another pass must follow.
+    pub fn lay_cars(&mut self, folder: &File, skip: u16, buffer: &mut [u8]) -> (usize, bool) {
+        assert!(self.walk.is_ready() && buffer.len() >= (CARS_MAX + 1) * CAR_SIZE_MAX);
+        let mut start = Mark {
+            place: Place::POSITION,
+            skip,
+            end: 0,
+        };
+        let mut text = if folder.name.is_empty() {
+            Text::new()
+        } else {
+            text_of(&folder.entry())
+        };
+        let (mut used, mut filled) = (0, 0);
+        self.laid = 0;
+        self.marks[0] = start;
+        while self.laid < CARS_MAX {
+            let rest = &text[usize::from(start.skip)..];
+            let take = rest.len().min(CAR_DATA_MAX - filled);
+            buffer[used + CAR_HEAD_SIZE + filled..][..take].copy_from_slice(&rest[..take]);
+            filled += take;
+            start.skip += take as u16;
+            if filled == CAR_DATA_MAX {
+                put_length(buffer, used, filled);
+                used += CAR_SIZE_MAX;
+                filled = 0;
+                self.laid += 1;
+                self.marks[self.laid] = start;
+            } else if let Some(place) = self.walk.next(folder) {
+                start = Mark {
+                    place,
+                    skip: 0,
+                    end: 0,
+                };
+                text = text_of(&self.walk.entry(&place, folder));
+            } else if self.walk.is_cut() {
+                return (used, false);
+            } else {
+                if filled > 0 {
+                    put_length(buffer, used, filled);
+                    used += CAR_HEAD_SIZE + filled;
+                }
+                put_length(buffer, used, 0);
+                return (used + CAR_HEAD_SIZE, true);
+            }
+        }
+        (used, false)
+    }
+
+    /// Full cars among those laid last.
+    #[must_use]
+    pub fn cars(&self) -> usize {
+        self.laid
+    }
+
+    /// Moves `folder`'s position over `cars` whole cars of those laid last. Returns the new skip.
+    pub fn advance_cars(&mut self, folder: &mut File, cars: usize) -> u16 {
+        assert!(cars <= self.laid);
+        let start = self.marks[cars];
+        self.walk.move_to(&start.place, folder);
+        start.skip
+    }
+}
+
+fn put_length(buffer: &mut [u8], at: usize, length: usize) {
+    buffer[at..][..CAR_HEAD_SIZE].copy_from_slice(&(length as i32).to_le_bytes());
+}
+
+fn text_of(entry: &Entry<'_>) -> Text {
+    let mut text = Text::new();
+    let kind = if entry.is_folder { 'd' } else { 'f' };
+    write!(text, "{kind} {} {} ", entry.size, entry.mtime_ns).expect("two numbers fit 48 bytes");
+    text.extend_from_slice(entry.name)
+        .and_then(|()| text.push(0).map_err(|_| Default::default()))
+        .expect("a name has room");
+    text
+}
