@@ -13,6 +13,10 @@ pub(super) const BOARD: Board = Board {
     cars_per_batch_max: 256,
     turn_bytes: 256 * KIB,
     listing_bytes: 512 * KIB,
+    cached_files: 256,
+    cached_bodies: 32,
+    watched_folders: 64,
+    kept_requests: 32,
     arena_bytes: 128 * KIB,
     thread_stack_bytes: 256 * KIB,
     stack_touched_bytes: 24 * KIB,
@@ -22,6 +26,7 @@ pub(super) const BOARD: Board = Board {
     idle_ms: 30_000,
     stall_ms: 20_000,
     linger_ms: 2_000,
+    wait_max_ms: 20_000,
     linger_bytes: 64 * KIB,
     rate_min_bytes_per_s: 1024,
 };

@@ -4,8 +4,11 @@
 use core::fmt::Write;
 
 use crate::command::{Options, Pool};
-use crate::files::Listing;
-use crate::limits::{BOARD, CAR_BUFFER_BYTES, CONNECTIONS_MAX, RING_MAX, TICKETS_MAX, WORKERS_MAX};
+use crate::files::{self, Listing};
+use crate::limits::{
+    BOARD, CAR_BUFFER_BYTES, CONNECTIONS_MAX, FILES_MAX, HTTP_HEAD_BYTES_MAX, RING_MAX,
+    TICKETS_MAX, WORKERS_MAX,
+};
 use crate::pool::{dispatcher, factory, process};
 use crate::worker::{self, Worker};
 
@@ -108,15 +111,22 @@ fn dispatcher_rows(pool: Pool, places: usize) -> Vec<Row> {
 }
 
 /// The workers' tables, of which each touches what it fills.
-fn worker_rows(pool: Pool, workers: usize, per_worker: usize) -> Vec<Row> {
-    let (_, worker) = owners(pool);
+fn worker_rows(options: &Options) -> Vec<Row> {
+    let (workers, per_worker) = (options.workers, options.per_worker);
+    let (_, worker) = owners(options.pool);
+    // Only requests over HTTP are kept, and only they are answered from the cache.
+    let http = if options.http.is_empty() { 0 } else { workers };
+    // Threads share what is kept open.
+    let caches = match options.pool {
+        Pool::Process => http,
+        Pool::Thread => http.min(1),
+    };
     let connection = worker::CONNECTION_BYTES - worker::FILE_BYTES;
-    let (connections, files) = (
-        CONNECTIONS_MAX * connection,
-        (CONNECTIONS_MAX + 1) * worker::FILE_BYTES,
-    );
+    let (connections, open) = (CONNECTIONS_MAX * connection, FILES_MAX * worker::FILE_BYTES);
+    let (cache, requests) = (worker::CACHE_BYTES, worker::REQUESTS_BYTES);
     let listing = size_of::<Listing>();
-    let lists = WORKER_TABLES - connections - files - listing - CAR_BUFFER_BYTES;
+    let known = connections + open + cache + requests + listing + CAR_BUFFER_BYTES;
+    let lists = WORKER_TABLES - known;
     // Each child has a copy of the whole board's tables, the threads have one together.
     let each = |name, bytes: usize, resident| {
         row(name, worker, (WORKERS_MAX * bytes).max(resident), resident)
@@ -129,8 +139,24 @@ fn worker_rows(pool: Pool, workers: usize, per_worker: usize) -> Vec<Row> {
         ),
         each(
             "open files",
-            files,
-            pages(workers, per_worker + 1, worker::FILE_BYTES),
+            open,
+            pages(workers, per_worker + 1, worker::FILE_BYTES)
+                + caches * BOARD.cached_files * worker::FILE_BYTES,
+        ),
+        each(
+            "cache of files",
+            cache,
+            pages(caches, 1, files::CACHED_FILES_BYTES)
+                + pages(http, 1, cache - files::CACHED_FILES_BYTES),
+        ),
+        each(
+            "requests",
+            requests,
+            pages(
+                http,
+                BOARD.kept_requests.min(per_worker) + 1,
+                HTTP_HEAD_BYTES_MAX,
+            ),
         ),
         each("listing", listing, pages(workers, 1, listing)),
         each(
@@ -158,7 +184,7 @@ impl Budget {
         let (pool, workers) = (options.pool, options.workers);
         let mut rows = process_rows(pool, workers);
         rows.extend(dispatcher_rows(pool, options.places()));
-        rows.extend(worker_rows(pool, workers, options.per_worker));
+        rows.extend(worker_rows(options));
         Self {
             rows,
             places: options.places(),

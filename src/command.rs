@@ -1,14 +1,19 @@
 //! The command line of `trainyard`. Runs at start-up only, so it may allocate.
 
+mod address;
+
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use lexopt::prelude::*;
 use log::LevelFilter;
 
+use crate::http::{self, Site};
 use crate::limits::{BOARD, CONNECTIONS_MAX, LISTENERS_MAX, RING_MAX, WORKERS_MAX};
-use crate::train::{Form, PORT_DEFAULT};
+use crate::train::{self, Form};
+
+pub use address::Address;
+use address::address;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -30,6 +35,10 @@ pub struct Options {
     pub root: PathBuf,
     /// Train listeners.
     pub train: Vec<Address>,
+    /// HTTP listeners.
+    pub http: Vec<Address>,
+    /// How files are served over HTTP.
+    pub site: Site,
     /// The file that train clients are sent unasked.
     pub push: Option<PathBuf>,
     /// The form in which it is sent.
@@ -63,17 +72,6 @@ impl Options {
     }
 }
 
-/// Where a listener listens.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Address {
-    /// All addresses, IPv4 and IPv6.
-    All(u16),
-    /// This machine only, IPv4 and IPv6.
-    Localhost(u16),
-    /// One address.
-    One(SocketAddr),
-}
-
 /// The text of `--help`.
 pub const HELP: &str = "\
 trainyard serves the files of one folder to many clients at once, on memory that is
@@ -84,6 +82,13 @@ fixed before the first client connects.
   trainyard --help | --version
 
 Options:
+  --http ADDR        HTTP listener, may be repeated (default: port 8080 on all addresses; `none`)
+  --index NAME       a folder's index file, may be repeated (default index.html)
+  --fallback FILE    what is sent for a path that is not there, with 200; 404:FILE with 404
+  --no-listing       no listings: 403 instead
+  --dotfiles         serve names that begin with a dot too
+  --header TEXT      'NAME: VALUE' is added to every answer, may be repeated
+  --access-log       one line per request on standard output, in the combined format
   --train ADDR       train listener, may be repeated (default: port 2000 on all addresses; `none`)
   --push FILE        train clients get FILE as soon as they connect, without asking
   --push-form FORM   sized (default) | raw | raw-end | plain
@@ -94,8 +99,9 @@ Options:
   --log LEVEL        error | warn | info (default) | debug, on standard error
 
 ADDR is PORT, :PORT, HOST:PORT or [V6]:PORT; HOST is a literal address or localhost, and port 0
-takes a free one. SIGTERM and SIGINT stop the server once the transfers are done; a second one
-stops it at once. Exit code: 0 after a clean stop, 2 for wrong usage, 1 for anything else.
+takes a free one. For HTTP it can also be unix:PATH. SIGTERM and SIGINT stop the server once the
+transfers are done; a second one stops it at once. Exit code: 0 after a clean stop, 2 for wrong
+usage, 1 for anything else.
 ";
 
 /// The text of `--version`.
@@ -142,6 +148,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
 struct Given {
     root: Option<PathBuf>,
     train: Option<Vec<Address>>,
+    http: Option<Vec<Address>>,
+    site: Site,
     push: Option<PathBuf>,
     push_form: Form,
     pool: Pool,
@@ -160,6 +168,8 @@ fn parse_options(
     let mut given = Given {
         root: None,
         train: None,
+        http: None,
+        site: Site::default(),
         push: None,
         push_form: Form::Sized,
         pool: Pool::Process,
@@ -174,6 +184,18 @@ fn parse_options(
             Short('h') | Long("help") => return Ok(None),
             Long("json") if with_json => {
                 given.json = true;
+                continue;
+            }
+            Long("no-listing") => {
+                given.site.listing = false;
+                continue;
+            }
+            Long("dotfiles") => {
+                given.site.dotfiles = true;
+                continue;
+            }
+            Long("access-log") => {
+                given.site.access_log = true;
                 continue;
             }
             Value(root) if given.root.is_none() => {
@@ -196,8 +218,12 @@ fn told(error: lexopt::Error) -> String {
 impl Given {
     /// Takes an option that has a value.
     fn take(&mut self, option: &str, parser: &mut lexopt::Parser) -> Result<(), String> {
-        const KNOWN: [&str; 8] = [
+        const KNOWN: [&str; 12] = [
             "train",
+            "http",
+            "index",
+            "fallback",
+            "header",
             "push",
             "push-form",
             "pool",
@@ -214,7 +240,14 @@ impl Given {
             "train" => self
                 .train
                 .get_or_insert_default()
-                .extend(address("--train", &value)?),
+                .extend(address("--train", &value, false)?),
+            "http" => self
+                .http
+                .get_or_insert_default()
+                .extend(address("--http", &value, true)?),
+            "index" => self.site.add_index(&text("--index", value)?)?,
+            "fallback" => self.site.set_fallback(&text("--fallback", value)?)?,
+            "header" => self.site.add_header(&text("--header", value)?)?,
             "push" => self.push = Some(PathBuf::from(value)),
             "push-form" => self.push_form = form(&text("--push-form", value)?)?,
             "pool" => self.pool = pool(&text("--pool", value)?)?,
@@ -230,14 +263,17 @@ impl Given {
     fn settle(self) -> Result<Options, String> {
         let train = self
             .train
-            .unwrap_or_else(|| vec![Address::All(PORT_DEFAULT)]);
-        if train.is_empty() {
-            return Err("nothing to listen on: leave out `--train none`".into());
+            .unwrap_or_else(|| vec![Address::All(train::PORT_DEFAULT)]);
+        let http = self
+            .http
+            .unwrap_or_else(|| vec![Address::All(http::PORT_DEFAULT)]);
+        let given = train.len() + http.len();
+        if given == 0 {
+            return Err("nothing to listen on: leave out `--train none` or `--http none`".into());
         }
-        if train.len() > LISTENERS_MAX {
-            let given = train.len();
+        if given > LISTENERS_MAX {
             return Err(format!(
-                "--train is given {given} times; this board has {LISTENERS_MAX} listeners"
+                "--train and --http name {given} addresses; this board has {LISTENERS_MAX} listeners"
             ));
         }
         let workers = self.workers.unwrap_or_else(workers_by_cores);
@@ -252,6 +288,8 @@ impl Given {
         Ok(Options {
             root: self.root.unwrap_or_else(|| PathBuf::from(".")),
             train,
+            http,
+            site: self.site,
             push: self.push,
             push_form: self.push_form,
             pool: self.pool,
@@ -320,118 +358,5 @@ fn level(name: &str) -> Result<LevelFilter, String> {
     }
 }
 
-/// Reads an ADDR; `none` is no address.
-fn address(option: &str, value: &OsString) -> Result<Option<Address>, String> {
-    let wrong = || {
-        format!(
-            "{option} {}: must be PORT, :PORT, HOST:PORT or [V6]:PORT, HOST an address or localhost; or none",
-            value.display()
-        )
-    };
-    let value = value.to_str().ok_or_else(wrong)?;
-    if value == "none" {
-        return Ok(None);
-    }
-    let (host, port) = value.rsplit_once(':').unwrap_or(("", value));
-    if port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(wrong());
-    }
-    let port: u16 = port.parse().map_err(|_| wrong())?;
-    if host.is_empty() {
-        return Ok(Some(Address::All(port)));
-    }
-    if host == "localhost" {
-        return Ok(Some(Address::Localhost(port)));
-    }
-    let ip = match host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-    {
-        Some(six) => six.parse::<Ipv6Addr>().map(IpAddr::V6),
-        None => host.parse::<Ipv4Addr>().map(IpAddr::V4),
-    };
-    ip.map(|ip| Some(Address::One(SocketAddr::new(ip, port))))
-        .map_err(|_| wrong())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn serve(line: &str) -> Result<Options, String> {
-        match parse(line.split_whitespace().map(OsString::from))? {
-            Command::Serve(options) => Ok(options),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_defaults_are_those_of_the_help() {
-        let options = serve("serve").unwrap();
-        assert_eq!(options.root, PathBuf::from("."));
-        assert_eq!(options.train, [Address::All(2000)]);
-        assert_eq!(
-            (
-                options.push_form,
-                options.pool,
-                options.drain_s,
-                options.log
-            ),
-            (Form::Sized, Pool::Process, 10, LevelFilter::Info)
-        );
-        assert!(options.workers >= 2 && options.places() >= CONNECTIONS_MAX);
-    }
-
-    #[test]
-    fn every_form_of_address_is_read() {
-        for (given, expected) in [
-            ("0", Address::All(0)),
-            (":7", Address::All(7)),
-            ("localhost:80", Address::Localhost(80)),
-            ("127.0.0.1:1", Address::One("127.0.0.1:1".parse().unwrap())),
-            ("[::1]:65535", Address::One("[::1]:65535".parse().unwrap())),
-        ] {
-            assert_eq!(
-                serve(&format!("serve / --train {given}")).unwrap().train,
-                [expected]
-            );
-        }
-        for wrong in [
-            "x",
-            "65536",
-            "host:80",
-            "::1:80",
-            "[::1]",
-            ":",
-            "1.2.3:4",
-            "127.0.0.1:+1",
-            "[127.0.0.1]:1",
-        ] {
-            assert!(
-                serve(&format!("serve --train {wrong}"))
-                    .unwrap_err()
-                    .contains(wrong)
-            );
-        }
-    }
-
-    #[test]
-    fn wrong_usage_is_named() {
-        for (line, named) in [
-            ("", "serve"),
-            ("sreve", "sreve"),
-            ("serve --workers 0", "--workers 0"),
-            ("serve --workers 1000", "1000"),
-            ("serve --workers 16 --per-worker 8192", "--per-worker"),
-            ("serve --train none", "none"),
-            ("serve --push-form cars", "cars"),
-            ("serve --pool fibre", "fibre"),
-            ("serve --drain -1", "-1"),
-            ("serve --log loud", "loud"),
-            ("serve --json", "--json"),
-            ("serve a b", "b"),
-        ] {
-            assert!(serve(line).unwrap_err().contains(named), "{line}");
-        }
-    }
-}
+mod tests;

@@ -38,6 +38,14 @@ pub struct Board {
     pub turn_bytes: usize,
     /// Room for the names of a folder, per worker; larger folders take several passes.
     pub listing_bytes: usize,
+    /// Files that one process keeps open between requests; its threads share them.
+    pub cached_files: usize,
+    /// Small files whose bytes one worker keeps.
+    pub cached_bodies: usize,
+    /// Folders that one worker watches for changes.
+    pub watched_folders: usize,
+    /// Requests that one worker keeps in memory because they are not whole yet, or not answered.
+    pub kept_requests: usize,
     /// Room for everything that start-up allocates.
     pub arena_bytes: usize,
     /// Stack of a thread of the thread pool: fixed, and not grown.
@@ -56,6 +64,8 @@ pub struct Board {
     pub stall_ms: u64,
     /// How long an ended connection waits for its client to read the last answer.
     pub linger_ms: u64,
+    /// How long an HTTP client waits for a place before it is told that there is none.
+    pub wait_max_ms: u64,
     /// Bytes that an ended connection reads and throws away at most.
     pub linger_bytes: usize,
     /// A transfer slower than this over `stall_ms` gives way while others wait.
@@ -75,14 +85,6 @@ pub const CAR_HEAD_SIZE: usize = 4;
 pub const CAR_SIZE_MAX: usize = CAR_HEAD_SIZE + CAR_DATA_MAX;
 /// Bytes of the longest path that can be asked for: one car's data.
 pub const PATH_MAX: usize = CAR_DATA_MAX;
-/// Bytes of the longest head of an HTTP request, and of the longest head with a body that is skipped.
-pub const HTTP_HEAD_BYTES_MAX: usize = 8192;
-/// Bytes of the longest request target.
-pub const HTTP_TARGET_BYTES_MAX: usize = 4096;
-/// Fields of an HTTP request.
-pub const HTTP_FIELDS_MAX: usize = 64;
-/// Ranges that one HTTP request may ask for.
-pub const RANGES_MAX: usize = 16;
 /// See [`Board::connections_max`].
 pub const CONNECTIONS_MAX: usize = BOARD.connections_max;
 /// See [`Board::workers_max`].
@@ -106,6 +108,33 @@ pub const CAR_BUFFER_BYTES: usize = HEAD_BYTES + BOARD.cars_per_batch_max * CAR_
 pub const HEAD_BYTES: usize = 4 + NAME_BYTES + 4 + 16;
 /// Bytes of a file's name (NAME_MAX of limits.h) and the `/` that follows a folder's.
 pub const NAME_BYTES: usize = 256;
+/// Bytes of an HTTP request's head, at most; a body is read as far as it fits in here too.
+pub const HTTP_HEAD_BYTES_MAX: usize = 8 * KIB;
+/// Bytes of an HTTP request's target.
+pub const HTTP_TARGET_BYTES_MAX: usize = 4 * KIB;
+/// Header fields of an HTTP request.
+pub const HTTP_FIELDS_MAX: usize = 64;
+/// Bytes of the header lines that the command line adds to every answer.
+pub const HTTP_EXTRA_BYTES_MAX: usize = 2 * KIB;
+/// Bytes of the longest answer that is made and not read from a file: a redirect, or an error page.
+pub const HTTP_MADE_BYTES_MAX: usize =
+    HTTP_EXTRA_BYTES_MAX + HTTP_TARGET_BYTES_MAX + 3 * PATH_MAX + 4 * KIB;
+/// HTTP clients that are told at once that there is no place for them.
+pub const TURNED_AWAY_MAX: usize = 16;
+/// Seconds after which a client that found no place should try again.
+pub const RETRY_AFTER_S: u32 = 5;
+/// Ranges of one answer.
+pub const RANGES_MAX: usize = 16;
+/// Bytes of a file that leave with the head of its answer, in one send; also what the cache keeps.
+pub const CACHED_BODY_BYTES: usize = 16 * KIB;
+/// Bytes of a path that the cache can keep a file by.
+pub const CACHED_PATH_BYTES: usize = 256;
+/// Places of the cache in which a path can be.
+pub const CACHE_WAYS: usize = 8;
+/// How long the cache takes a file for what it was.
+pub const CACHED_REFRESH_MS: u64 = 1_000;
+/// Open files of a worker: of each connection, the pushed one, the cache's, and one in the making.
+pub const FILES_MAX: usize = CONNECTIONS_MAX + 1 + BOARD.cached_files + 1;
 /// Cars of a transfer's first batch; after that a batch is what the socket took.
 pub const CARS_PER_BATCH_FIRST: u16 = 64;
 /// Cars that a batch never goes below.
@@ -139,6 +168,7 @@ pub const fn parent_descriptors(workers: usize) -> usize {
     sum += 2 * workers; // both ends of every pair
     sum += 2; // a pair in the making
     sum += RING_MAX + 1; // the waiting, and the one just accepted
+    sum += TURNED_AWAY_MAX;
     sum += workers * BOARD.untaken_max; // back from a worker that died
     sum
 }
@@ -147,11 +177,12 @@ pub const fn parent_descriptors(workers: usize) -> usize {
 #[must_use]
 pub const fn worker_descriptors(per_worker: usize) -> usize {
     let mut sum = 3; // standard input, output and error
-    sum += 2; // epoll, pair
+    sum += 3; // epoll, pair, watcher of the cache
     sum += 2; // root, pushed file
+    sum += BOARD.cached_files;
     sum += per_worker; // sockets
     sum += per_worker; // the file that each of them is sent
-    sum += 2; // a folder on the way to a file
+    sum += 4; // a folder on the way to a file, an index file, a variant
     sum
 }
 
@@ -163,10 +194,16 @@ pub const fn thread_pool_descriptors(workers: usize, per_worker: usize) -> usize
     sum += 2; // root, pushed file
     sum += LISTENERS_MAX;
     sum += RING_MAX + 1; // the waiting, and the one just accepted
-    sum += workers * 3; // each one's epoll, bell, pushed file
+    sum += TURNED_AWAY_MAX;
+    sum += workers * 4; // each one's epoll, bell, pushed file, watcher of the cache
+    sum += max(BOARD.cached_files, workers * CACHE_WAYS); // the cache, shared by all
     sum += workers * per_worker * 2; // sockets, also those in the queue, and the files they are sent
-    sum += workers * 2; // a folder on the way to a file
+    sum += workers * 4; // a folder on the way to a file, an index file, a variant
     sum
+}
+
+const fn max(left: usize, right: usize) -> usize {
+    if left > right { left } else { right }
 }
 
 const _: () = {
@@ -193,6 +230,10 @@ const fn check(board: &Board) {
         board.listing_bytes >= 64 * KIB,
         "a few hundred of the longest names"
     );
+    assert!(board.cached_files >= 64 && board.cached_files.is_multiple_of(CACHE_WAYS));
+    assert!(board.cached_bodies >= 1 && board.cached_bodies < 0xffff);
+    assert!(board.watched_folders >= 8 && board.watched_folders <= 255);
+    assert!(board.kept_requests >= 2 && board.kept_requests <= 255);
     assert!(board.thread_stack_bytes.is_multiple_of(64 * KIB));
     assert!(board.thread_stack_bytes >= 4 * board.stack_touched_bytes);
     assert!(board.gather_us >= 200 && board.gather_us <= 500);
@@ -200,8 +241,10 @@ const fn check(board: &Board) {
     assert!(board.silent_ms <= board.idle_ms);
     assert!(HEAD_BYTES + board.cars_per_batch_max * CAR_SIZE_MAX > 2 * PATH_MAX);
     // One worker's table serves the whole board; the others' are never touched.
-    let tables =
-        board.connections_max * 512 + board.workers_max * (512 * KIB + board.listing_bytes);
+    let cache = board.cached_files * KIB + board.cached_bodies * (CACHED_BODY_BYTES + 64);
+    let requests = (board.kept_requests + 1) * HTTP_HEAD_BYTES_MAX;
+    let tables = board.connections_max * 512
+        + board.workers_max * (512 * KIB + board.listing_bytes + cache + requests);
     assert!(
         tables <= board.memory_bytes / 4,
         "the tables take more than a quarter of the memory"

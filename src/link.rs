@@ -17,6 +17,8 @@ pub enum Protocol {
     Ask = 0,
     /// The train protocol; the client is sent the pushed file unasked.
     Push = 1,
+    /// HTTP/1.1.
+    Http = 2,
 }
 
 /// A client that is handed over.
@@ -25,6 +27,8 @@ pub struct Job {
     pub ticket: u32,
     /// What it was accepted for.
     pub protocol: Protocol,
+    /// Whose it is: the same number for all connections of a client.
+    pub client: u64,
     /// Its socket, which does not block.
     pub socket: Descriptor,
 }

@@ -1,27 +1,27 @@
 //! Serving, in the order of start-up: root, sockets, limits, pool, seal, children, ready.
 
+mod listeners;
+
 use core::fmt::Write;
 use std::ffi::CString;
 use std::io::IsTerminal;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::budget::Budget;
-use crate::command::{Address, Options, Pool};
+use crate::command::{Options, Pool};
 use crate::files::{self, Found, Root};
-use crate::limits::{
-    DEFER_ACCEPT_S, LISTENERS_MAX, RING_MAX, parent_descriptors, thread_pool_descriptors,
-    worker_descriptors,
-};
-use crate::link::Protocol;
+use crate::limits::{RING_MAX, parent_descriptors, thread_pool_descriptors, worker_descriptors};
 use crate::logger::{self, Line};
 use crate::memory::Arena;
 use crate::pool::dispatcher::{Crew, Dispatcher, Ended};
 use crate::pool::process::ProcessPool;
 use crate::pool::thread::ThreadPool;
-use crate::pool::{Intake, Listener, PoolSetting};
-use crate::sys::{self, Errno};
+use crate::pool::{Intake, PoolSetting};
+use crate::sys::{self, Errno, Opened};
+
+use listeners::{Bound, Listening};
 
 /// A backlog below this is worth a warning: a burst of clients would overflow it.
 const BACKLOG_SMALL: u64 = 1024;
@@ -35,30 +35,34 @@ pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
     let root = open_root(&options.root)?;
     let pushed = options.push.as_deref().map(open_pushed).transpose()?;
     raise_limit(options)?;
-    let protocol = if pushed.is_some() {
-        Protocol::Push
-    } else {
-        Protocol::Ask
-    };
-    let (listeners, addresses) = open_listeners(options, protocol)?;
+    let mut listening = listeners::open(options)?;
     warn_of_small_backlog();
+    if !options.http.is_empty() {
+        warn_of_own_paths(&root);
+    }
     let setting = PoolSetting {
         workers: options.workers,
         per_worker: options.per_worker,
-        root,
         pushed,
         form: options.push_form,
+        site: Box::leak(Box::new(options.site.clone())),
+        clock_floor_s: clock_floor_s(&root),
+        root,
     };
-    let (intake, drain_ms) = (Intake::new(listeners), options.drain_s * 1000);
+    let manner = (setting.site, setting.clock_floor_s);
+    let intake = Intake::new(core::mem::take(&mut listening.listeners));
+    let drain_ms = options.drain_s * 1000;
     let told = |errno| format!("the pool cannot start: {errno}");
     match options.pool {
         Pool::Process => {
-            let pool = Dispatcher::new(intake, drain_ms, |_| Ok(ProcessPool::new(setting)));
-            serve(options, arena, &addresses, pool.map_err(told)?)
+            let pool = Dispatcher::new(intake, manner, drain_ms, |_| Ok(ProcessPool::new(setting)));
+            serve(options, arena, &listening, pool.map_err(told)?)
         }
         Pool::Thread => {
-            let pool = Dispatcher::new(intake, drain_ms, |desk| ThreadPool::new(setting, desk));
-            serve(options, arena, &addresses, pool.map_err(told)?)
+            let pool = Dispatcher::new(intake, manner, drain_ms, |desk| {
+                ThreadPool::new(setting, desk)
+            });
+            serve(options, arena, &listening, pool.map_err(told)?)
         }
     }
 }
@@ -67,12 +71,12 @@ pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
 fn serve<C: Crew>(
     options: &Options,
     arena: &Arena,
-    addresses: &[SocketAddr],
+    listening: &Listening,
     mut pool: Dispatcher<C>,
 ) -> ! {
     let message = std::io::stderr()
         .is_terminal()
-        .then(|| start_message(options, addresses));
+        .then(|| start_message(options, listening));
 
     log::debug!("start-up took {} bytes of the arena", arena.used());
     arena.seal();
@@ -83,11 +87,19 @@ fn serve<C: Crew>(
     if let Some(message) = &message {
         let _ = sys::write(2, message.as_bytes());
     }
-    for address in addresses {
-        say(format_args!("train {address}"));
+    for bound in &listening.train {
+        say(format_args!("train {bound}"));
+    }
+    for bound in &listening.http {
+        say(format_args!("http {bound}"));
     }
     say(format_args!("ready"));
     let ended = pool.run();
+    for bound in &listening.http {
+        if let Bound::Unix(path) = bound {
+            let _ = nix::unistd::unlink(path.as_path());
+        }
+    }
     if sys::heap_bytes() != heap_bytes {
         refuse("C's heap has changed while serving: this is a bug, please report it\n");
     }
@@ -140,6 +152,28 @@ fn open_root(path: &Path) -> Result<Root, String> {
     })
 }
 
+/// Over HTTP a folder of this name is out of reach.
+fn warn_of_own_paths(root: &Root) {
+    if let Ok(mut found) = root.find(b"-") {
+        found.descriptor.close();
+        log::warn!(
+            "ROOT holds the name `-`, which HTTP clients cannot ask for: /-/ is the server's own"
+        );
+    }
+}
+
+/// The clock cannot be right while it shows a time before this program was built, or before the
+/// root was last changed.
+fn clock_floor_s(root: &Root) -> u64 {
+    let built_s = env!("BUILD_DATE_S")
+        .parse()
+        .expect("the build script writes a number");
+    let changed_s = Opened::of(root.descriptor().raw()).map_or(0, |opened| {
+        u64::try_from(opened.mtime_ns / 1_000_000_000).unwrap_or(0)
+    });
+    changed_s.max(built_s)
+}
+
 fn open_pushed(path: &Path) -> Result<Found, String> {
     let shown = path.display();
     files::pushed(&c_path(path)?).map_err(|errno| match errno {
@@ -169,66 +203,6 @@ fn raise_limit(options: &Options) -> Result<(), String> {
     })
 }
 
-type Listeners = heapless::Vec<Listener, LISTENERS_MAX>;
-
-fn open_listeners(
-    options: &Options,
-    protocol: Protocol,
-) -> Result<(Listeners, Vec<SocketAddr>), String> {
-    // A pushed file goes to clients that say nothing, so theirs must not be waited for.
-    let defer_s = (protocol == Protocol::Ask).then_some(DEFER_ACCEPT_S);
-    let (mut listeners, mut addresses) = (Listeners::new(), Vec::new());
-    let mut open = |address: SocketAddr, both| -> Result<u16, Errno> {
-        let (socket, bound) = sys::listen(address, both, defer_s)?;
-        if listeners.push(Listener { socket, protocol }).is_err() {
-            return Err(Errno::E2BIG);
-        }
-        addresses.push(bound);
-        Ok(bound.port())
-    };
-    for address in &options.train {
-        let (shown, opened) = match *address {
-            Address::All(port) => {
-                let six = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
-                let opened = match open(six, true) {
-                    // A kernel without IPv6.
-                    Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL) => open(
-                        SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port),
-                        false,
-                    ),
-                    other => other,
-                };
-                (format!("port {port}"), opened)
-            }
-            Address::Localhost(port) => {
-                let opened = open(
-                    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
-                    false,
-                )
-                .and_then(|port| {
-                    match open(
-                        SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), port),
-                        false,
-                    ) {
-                        Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL) => Ok(port),
-                        other => other,
-                    }
-                });
-                (format!("localhost:{port}"), opened)
-            }
-            Address::One(address) => (address.to_string(), open(address, false)),
-        };
-        opened.map_err(|errno| match errno {
-            Errno::EADDRINUSE => format!("--train {shown}: in use by another program; stop that, or choose another port"),
-            Errno::EACCES => format!("--train {shown}: ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a higher one"),
-            Errno::EADDRNOTAVAIL => format!("--train {shown}: this machine has no such address"),
-            Errno::E2BIG => format!("--train {shown}: more than this board's {LISTENERS_MAX} listeners"),
-            other => format!("--train {shown}: cannot listen: {}", other.desc()),
-        })?;
-    }
-    Ok((listeners, addresses))
-}
-
 fn backlog() -> u64 {
     std::fs::read_to_string("/proc/sys/net/core/somaxconn")
         .ok()
@@ -247,7 +221,7 @@ fn warn_of_small_backlog() {
 }
 
 /// What a person at a terminal wants to know.
-fn start_message(options: &Options, addresses: &[SocketAddr]) -> String {
+fn start_message(options: &Options, listening: &Listening) -> String {
     let mut text = String::new();
     let root = options
         .root
@@ -262,8 +236,13 @@ fn start_message(options: &Options, addresses: &[SocketAddr]) -> String {
     if let Some(file) = &options.push {
         let _ = writeln!(text, "  pushing  {} to every train client", file.display());
     }
-    for address in addresses {
-        for shown in reachable(*address) {
+    for bound in &listening.http {
+        for shown in reachable(bound) {
+            let _ = writeln!(text, "  http     http://{shown}/");
+        }
+    }
+    for bound in &listening.train {
+        for shown in reachable(bound) {
             let _ = writeln!(text, "  train    train://{shown}/");
         }
     }
@@ -283,7 +262,8 @@ fn start_message(options: &Options, addresses: &[SocketAddr]) -> String {
         "  memory   {} KiB at full load, fixed",
         budget.resident_bytes().div_ceil(1024)
     );
-    let waiting = RING_MAX as u64 + backlog() * addresses.len() as u64;
+    let listeners = listening.train.len() + listening.http.len();
+    let waiting = RING_MAX as u64 + backlog() * listeners as u64;
     let _ = writeln!(
         text,
         "  clients  {} at once, {waiting} more can wait",
@@ -303,29 +283,26 @@ fn congestion_control() -> String {
         .map_or_else(|_| "unknown".into(), |text| text.trim().into())
 }
 
-/// The addresses by which other machines reach a listener; its own when it has only one.
-fn reachable(address: SocketAddr) -> Vec<SocketAddr> {
-    if !address.ip().is_unspecified() {
-        return vec![address];
-    }
-    let Ok(interfaces) = nix::ifaddrs::getifaddrs() else {
-        return vec![address];
+/// How other machines reach a listener; its own address when it has only one.
+fn reachable(bound: &Bound) -> Vec<String> {
+    let address = match bound {
+        Bound::Ip(address) if address.ip().is_unspecified() => *address,
+        _ => return vec![bound.to_string()],
     };
-    let mut found: Vec<SocketAddr> = interfaces
+    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    let mut found: Vec<String> = interfaces
         .filter_map(|interface| {
             let own = interface.address?;
             let four = own.as_sockaddr_in().map(|four| IpAddr::V4(four.ip()));
             let ip = four.or_else(|| own.as_sockaddr_in6().map(|six| IpAddr::V6(six.ip())))?;
             let is_local = matches!(ip, IpAddr::V6(six) if six.is_unicast_link_local());
             let fits = ip.is_ipv4() || address.is_ipv6();
-            (fits && !ip.is_loopback() && !is_local).then(|| SocketAddr::new(ip, address.port()))
+            (fits && !ip.is_loopback() && !is_local)
+                .then(|| SocketAddr::new(ip, address.port()).to_string())
         })
         .collect();
     if found.is_empty() {
-        found.push(SocketAddr::new(
-            IpAddr::V4(Ipv4Addr::LOCALHOST),
-            address.port(),
-        ));
+        found.push(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()).to_string());
     }
     found
 }

@@ -68,7 +68,15 @@ fn start(root: &Path, trace: &Path, options: &[&str]) -> Traced {
         command
     };
     command
-        .args(["serve", "--train", "127.0.0.1:0", "--log", "debug"])
+        .args([
+            "serve",
+            "--http",
+            "none",
+            "--train",
+            "127.0.0.1:0",
+            "--log",
+            "debug",
+        ])
         .args(options)
         .arg(root);
     let server = Server::from_command(command);

@@ -17,10 +17,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use common::ask::{ask, connect_narrow, request};
+use common::http::{Client, get};
 use common::server::{LIMIT, Pool, Server, pool};
 use common::{random_file, wait_until};
 
-use trainyard::limits::{BOARD, RING_MAX, worker_descriptors};
+use trainyard::limits::{BOARD, CACHED_BODY_BYTES, RING_MAX, worker_descriptors};
 
 const LARGE: usize = 12_000_000;
 
@@ -97,7 +98,15 @@ fn start(root: &Path, size: Size) -> Server {
     assert!(copied.success());
     let mut command = Command::new(program);
     command
-        .args(["serve", "--train", "127.0.0.1:0", "--log", "debug"])
+        .args([
+            "serve",
+            "--http",
+            "127.0.0.1:0",
+            "--train",
+            "127.0.0.1:0",
+            "--log",
+            "debug",
+        ])
         .args(size.options())
         .arg(root);
     Server::from_command(command)
@@ -182,7 +191,31 @@ fn root() -> tempfile::TempDir {
     for index in 0..BOARD.listing_bytes / 32 + 1000 {
         fs::File::create(folder.join(format!("{index:031}"))).unwrap();
     }
+    let small = root.path().join("small");
+    fs::create_dir(&small).unwrap();
+    for index in 0..2 * BOARD.cached_files {
+        random_file(&small.join(index.to_string()), 2, CACHED_BODY_BYTES);
+    }
     root
+}
+
+/// Fills what only HTTP uses: the cache of files, and the requests that are kept.
+fn fill_by_http(server: &Server, size: Size) {
+    let connect = || Client::new(TcpStream::connect(server.addresses[1]).unwrap());
+    // The least busy gets the next, so these sit on all workers.
+    let mut clients: Vec<_> = (0..size.workers).map(|_| connect()).collect();
+    for client in &mut clients {
+        for index in 0..2 * BOARD.cached_files {
+            let answer = client.ask(&get(&format!("/small/{index}"), &[]));
+            assert_eq!(answer.body.len(), CACHED_BODY_BYTES);
+        }
+    }
+    drop(clients);
+    let kept = BOARD.kept_requests.min(size.per_worker) * size.workers;
+    let part = [b"GET / HTTP/1.1\r\nX: ".to_vec(), vec![b'x'; 8000]].concat();
+    let mut clients: Vec<_> = (0..kept).map(|_| connect()).collect();
+    clients.iter_mut().for_each(|client| client.send(&part));
+    std::thread::sleep(Duration::from_millis(500));
 }
 
 /// Requests a file and reads only the beginning of the answer.
@@ -197,6 +230,7 @@ fn measure_full_load(size: Size, root: &Path) {
     let needed = worker_descriptors(size.places()) + 2 * RING_MAX;
     trainyard::sys::raise_open_files_limit(needed as u64).unwrap();
     let server = start(root, size);
+    fill_by_http(&server, size);
     // The least busy gets the next, so these sit on all workers. They use the tables that a worker
     // has once: the listing, and the buffer of cars at its longest batch.
     let mut held: Vec<TcpStream> = (0..size.workers).map(|_| server.connect()).collect();

@@ -102,7 +102,7 @@ fn a_module_uses_only_those_below_it() {
         let module = parts.next().unwrap().trim_end_matches(".rs");
         let Some(own) = layers.iter().position(|layer| layer == module) else {
             assert!(
-                ["lib", "main", "bin"].contains(&module),
+                ["lib", "main", "bin", "build"].contains(&module),
                 "{module} is not in lib.rs"
             );
             continue;
@@ -145,6 +145,15 @@ fn files_and_functions_are_short() {
             let Some(indent) = indent_of_function(line) else {
                 continue;
             };
+            // A trait's function may have no body.
+            let ends = |line: &&&str| line.ends_with(['{', ';', '}']);
+            if lines[start..]
+                .iter()
+                .find(ends)
+                .is_some_and(|end| end.ends_with(';'))
+            {
+                continue;
+            }
             let close = format!("{}}}", " ".repeat(indent));
             let body = lines[start..]
                 .iter()
@@ -197,9 +206,14 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 fn no_file_is_dead() {
     let all = sources(&["src", "board"]);
     for source in &all {
-        if ["src/lib.rs", "src/main.rs", "src/bin/train-get/main.rs"]
-            .iter()
-            .any(|root| source.path == Path::new(root))
+        if [
+            "src/lib.rs",
+            "src/main.rs",
+            "src/build.rs",
+            "src/bin/train-get/main.rs",
+        ]
+        .iter()
+        .any(|root| source.path == Path::new(root))
         {
             continue;
         }

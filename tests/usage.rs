@@ -41,7 +41,11 @@ fn assert_one_line((got, out, err): (i32, String, String), code: i32, words: &[&
 /// `serve` with these options and no other; it is ready.
 fn serve(root: &Path, options: &[&str]) -> Server {
     let mut command = program::command("trainyard");
-    command.arg("serve").arg(root).args(options);
+    command
+        .arg("serve")
+        .arg(root)
+        .args(["--http", "none"])
+        .args(options);
     Server::from_command(command)
 }
 
@@ -85,7 +89,7 @@ fn wrong_usage_is_named_in_one_line() {
         ("serve --pool fibre", &["--pool fibre", "process", "thread"]),
         ("serve --push-form cars", &["--push-form cars", "raw-end"]),
         ("serve --log loud", &["--log loud", "debug"]),
-        ("serve --train none", &["none"]),
+        ("serve --http none --train none", &["none"]),
         ("serve --train example.org:80", &["example.org:80", "HOST"]),
         ("serve --train 65536", &["65536"]),
         ("serve --train ::1:80", &["::1:80"]),
@@ -99,7 +103,7 @@ fn wrong_usage_is_named_in_one_line() {
     assert_refused(
         &[&["serve"], &too_many[..]].concat(),
         2,
-        &["--train", "100"],
+        &["--train", "101"],
     );
 }
 
@@ -112,7 +116,11 @@ fn what_cannot_be_served_is_told_in_one_line() {
     nix::unistd::mkfifo(Path::new(&at("fifo")), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let (root, file, none) = (&at("folder"), &at("file"), &at("none"));
     let serve = |root: &str, options: &[&str], words: &[&str]| {
-        let arguments = [&["serve", root, "--train", "127.0.0.1:0"], options].concat();
+        let arguments = [
+            &["serve", root, "--http", "none", "--train", "127.0.0.1:0"],
+            options,
+        ]
+        .concat();
         assert_refused(&arguments, 1, words);
     };
     serve(none, &[], &[none, "no such folder"]);
@@ -138,7 +146,7 @@ fn two_servers_on_one_port_are_one_too_many() {
         folder.path().to_str().unwrap(),
         server.address().to_string(),
     );
-    let second = ["serve", root, "--train", &address];
+    let second = ["serve", root, "--http", "none", "--train", &address];
     assert_refused(&second, 1, &[&address, "in use"]);
     server.stop();
 }
@@ -148,7 +156,16 @@ fn a_low_limit_of_open_files_is_raised_or_told() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = random_file(&folder.path().join("file"), 2, 3000);
     let root = folder.path().to_str().unwrap();
-    let arguments = ["serve", root, "--train", "127.0.0.1:0", "--workers", "2"];
+    let arguments = [
+        "serve",
+        root,
+        "--http",
+        "none",
+        "--train",
+        "127.0.0.1:0",
+        "--workers",
+        "2",
+    ];
     // A qemu of its own needs some, so not too low.
     let output = limited("ulimit -n 64", &arguments).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -272,7 +289,7 @@ fn more_places_cost_more() {
         let out = budget(&["--json", "--workers", "2", "--per-worker", per_worker]);
         Json::parse(&out).get("resident_bytes").number()
     };
-    let (few, many) = (resident("1"), resident("1001"));
+    let (few, many) = (resident("100"), resident("1100"));
     assert!(many > few, "{few}, {many}");
     // Under 512 bytes for one more connection of 2000, but for the pages at the tables' ends.
     assert!((many - few) / 2000 < 512, "{few}, {many}");
@@ -359,7 +376,15 @@ fn the_root_is_the_current_folder_by_default() {
     let mut command = Command::new(first);
     command.args(&words[1..]);
     command
-        .args(["serve", "--train", "127.0.0.1:0", "--workers", "1"])
+        .args([
+            "serve",
+            "--http",
+            "none",
+            "--train",
+            "127.0.0.1:0",
+            "--workers",
+            "1",
+        ])
         .current_dir(folder.path());
     let server = Server::from_command(command);
     let answer = ask(&mut server.connect(), b"file", &[]).unwrap();

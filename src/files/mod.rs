@@ -1,11 +1,14 @@
 //! The files beneath the root: opening them, keeping them open, listing folders.
 
+mod cache;
 mod listing;
 mod root;
 mod selection;
 mod table;
 mod walk;
+mod watches;
 
+pub use cache::{CACHED_FILES_BYTES, Cache, Files, Located, Place, Served};
 pub use listing::{Listing, RowsEnd, seek};
 pub use root::{Found, Root, pushed};
 pub use table::{File, FileSlot, FileTable};

@@ -20,6 +20,8 @@ pub struct Found {
     pub descriptor: Descriptor,
     /// What statx(2) says of it.
     pub opened: Opened,
+    /// A symbolic link led to it.
+    pub is_by_link: bool,
     /// Its last component; a folder's ends in `/`.
     pub name: Vec<u8, NAME_BYTES>,
 }
@@ -33,6 +35,7 @@ impl Found {
         Ok(Self {
             descriptor: self.descriptor.duplicate()?,
             opened: self.opened,
+            is_by_link: self.is_by_link,
             name: self.name.clone(),
         })
     }
@@ -55,6 +58,18 @@ impl Root {
         &self.folder
     }
 
+    /// Reads a part of the root folder, only to see whether that can be done. It blocks while the card
+    /// is asked.
+    ///
+    /// # Errors
+    /// `ENOENT` when the folder was removed, `EIO` when the card was.
+    pub fn read(&self) -> Result<(), Errno> {
+        let (mut folder, _) = self.open_at(c".")?;
+        let read = sys::getdents(folder.raw(), &mut [0; 1024]).map(drop);
+        folder.close();
+        read
+    }
+
     /// Opens `path`, a client's bytes without NUL, for reading. It blocks while the card is asked.
     ///
     /// Slashes at the start and doubled ones count for nothing, nor do `.` components; `..` is not
@@ -62,7 +77,7 @@ impl Root {
     pub fn find(&self, path: &[u8]) -> Result<Found, Fault> {
         let (clean, must_be_folder) = clean(path)?;
         let c_path = CStr::from_bytes_with_nul(&clean).map_err(|_| Fault::Malformed)?;
-        let mut descriptor = self.open_at(c_path).map_err(fault_of)?;
+        let (mut descriptor, is_by_link) = self.open_at(c_path).map_err(fault_of)?;
         let found = Opened::of(descriptor.raw())
             .map_err(fault_of)
             .and_then(|opened| {
@@ -78,6 +93,7 @@ impl Root {
             Ok((opened, name)) => Ok(Found {
                 descriptor,
                 opened,
+                is_by_link,
                 name,
             }),
             Err(fault) => {
@@ -87,17 +103,23 @@ impl Root {
         }
     }
 
-    fn open_at(&self, path: &CStr) -> Result<Descriptor, Errno> {
+    /// Opens a path, and says whether a symbolic link led to it.
+    fn open_at(&self, path: &CStr) -> Result<(Descriptor, bool), Errno> {
         static OPENAT2_WORKS: AtomicBool = AtomicBool::new(true);
+        let open = |follow| match sys::open_beneath(self.folder.raw(), path, follow) {
+            // A rename in the meantime: the kernel asks for another try.
+            Err(Errno::EAGAIN) => sys::open_beneath(self.folder.raw(), path, follow),
+            result => result,
+        };
         if OPENAT2_WORKS.load(Ordering::Relaxed) {
-            match sys::open_beneath(self.folder.raw(), path) {
+            match open(false) {
                 Err(Errno::ENOSYS) => OPENAT2_WORKS.store(false, Ordering::Relaxed),
-                // A rename in the meantime: the kernel asks for another try.
-                Err(Errno::EAGAIN) => return sys::open_beneath(self.folder.raw(), path),
-                result => return result,
+                Err(Errno::ELOOP) => return open(true).map(|descriptor| (descriptor, true)),
+                result => return result.map(|descriptor| (descriptor, false)),
             }
         }
         self.open_step_by_step(path)
+            .map(|descriptor| (descriptor, false))
     }
 
     /// For kernels before 5.6: opens component by component, and no symbolic link at all.
@@ -144,6 +166,7 @@ pub fn pushed(path: &CStr) -> Result<Found, Errno> {
             Ok(Found {
                 descriptor,
                 opened,
+                is_by_link: true,
                 name,
             })
         }

@@ -32,11 +32,14 @@ pub struct File {
     pub size: u64,
     /// Time of the last change; of a folder, that of the entry that is being sent.
     pub mtime_ns: i64,
+    /// Names that it had when it was opened.
+    pub links: u32,
     /// Whether the entry that is being sent is a folder; of a file, false.
     pub entry_is_folder: bool,
     /// Whether this is a folder.
     pub is_folder: bool,
-    next_free: u16,
+    /// Who uses it: connections, and the cache. Of a free entry the next free one.
+    users: u16,
 }
 
 impl File {
@@ -77,9 +80,10 @@ impl<const N: usize> FileTable<N> {
             name: Vec::new(),
             size: 0,
             mtime_ns: 0,
+            links: 0,
             entry_is_folder: false,
             is_folder: false,
-            next_free: 0,
+            users: 0,
         };
         Self {
             entries: [FREE; N],
@@ -88,17 +92,15 @@ impl<const N: usize> FileTable<N> {
         }
     }
 
-    /// Keeps an open file. There is an entry for every connection, so there is always room.
+    /// Keeps an open file for one user. There is an entry for every connection and every place of
+    /// the cache, so there is always room.
     pub fn insert(&mut self, found: Found) -> FileSlot {
         let slot = if self.first_free != 0 {
             let slot = self.first_free;
-            self.first_free = self.entries[usize::from(slot) - 1].next_free;
+            self.first_free = self.entries[usize::from(slot) - 1].users;
             slot
         } else {
-            assert!(
-                usize::from(self.touched) < N,
-                "one file for each connection"
-            );
+            assert!(usize::from(self.touched) < N, "one file for each user");
             self.touched += 1;
             self.touched
         };
@@ -111,19 +113,32 @@ impl<const N: usize> FileTable<N> {
             .expect("both hold a name");
         file.size = found.opened.size;
         file.mtime_ns = found.opened.mtime_ns;
+        file.links = found.opened.links;
         file.entry_is_folder = false;
         file.is_folder = found.opened.is_folder;
+        file.users = 1;
         FileSlot(slot)
     }
 
-    /// Closes a file and frees its entry.
-    pub fn remove(&mut self, slot: FileSlot) {
+    /// Counts one user more.
+    pub fn share(&mut self, slot: FileSlot) -> FileSlot {
+        let file = self.get(slot);
+        assert!(file.descriptor.is_open(), "only what is open is shared");
+        file.users += 1;
+        slot
+    }
+
+    /// Counts one user less; the last one closes the file and frees its entry.
+    pub fn release(&mut self, slot: FileSlot) {
         let first_free = self.first_free;
         let file = self.get(slot);
         assert!(file.descriptor.is_open(), "an entry is freed once");
-        file.descriptor.close();
-        file.next_free = first_free;
-        self.first_free = slot.0;
+        file.users -= 1;
+        if file.users == 0 {
+            file.descriptor.close();
+            file.users = first_free;
+            self.first_free = slot.0;
+        }
     }
 
     /// The file in a place that is taken.

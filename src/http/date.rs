@@ -22,6 +22,18 @@ pub fn write(seconds: u64) -> [u8; DATE_BYTES] {
     text.as_bytes().try_into().expect("a date has 29 bytes")
 }
 
+/// Writes a date as access logs have it: `06/Nov/1994:08:49:37 +0000`.
+#[must_use]
+pub fn write_log(seconds: u64) -> [u8; 26] {
+    let date = write(seconds);
+    let mut text = *b"DD/Mon/YYYY:HH:MM:SS +0000";
+    text[..2].copy_from_slice(&date[5..7]);
+    text[3..6].copy_from_slice(&date[8..11]);
+    text[7..11].copy_from_slice(&date[12..16]);
+    text[12..20].copy_from_slice(&date[17..25]);
+    text
+}
+
 /// Reads a date in any of the three forms that RFC 9110 asks a recipient to know, as seconds after
 /// 1970 began. `None` for what is no date, or lies before.
 #[must_use]
@@ -45,6 +57,7 @@ mod tests {
             assert_eq!(parse(text), Some(784_111_777));
         }
         assert_eq!(&write(784_111_777), b"Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(&write_log(784_111_777), b"06/Nov/1994:08:49:37 +0000");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub enum Encoding {
 
 impl Encoding {
     /// The codings proper, the densest first.
-    const CODED: [Self; 3] = [Self::Brotli, Self::Zstandard, Self::Gzip];
+    pub const CODED: [Self; 3] = [Self::Brotli, Self::Zstandard, Self::Gzip];
 
     /// The name in `Content-Encoding`.
     #[must_use]
@@ -61,6 +61,9 @@ pub struct Accepted(
 );
 
 impl Accepted {
+    /// A client that takes none.
+    pub const NONE: Self = Self(0);
+
     /// The codings to try, best first, each once. `Identity` is never among them: it is what
     /// remains when the file has no copy in any of these.
     pub fn order(self) -> impl Iterator<Item = Encoding> {

@@ -2,6 +2,7 @@
 //!
 //! RFC 9110 says what requests mean, RFC 9112 how they look on the wire, RFC 3986 what a path is.
 
+pub mod answer;
 pub mod condition;
 pub mod date;
 pub mod encoding;
@@ -9,9 +10,11 @@ mod list;
 pub mod listing;
 pub mod media;
 pub mod page;
+pub mod parts;
 pub mod path;
 pub mod range;
 pub mod request;
+mod site;
 mod status;
 mod text;
 
@@ -21,6 +24,7 @@ pub use media::{content_type, prefers_html, prefers_json};
 pub use path::Path;
 pub use range::{Range, Ranges};
 pub use request::{Field, Method, Refusal, Request, parse};
+pub use site::{PORT_DEFAULT, Site};
 pub use status::Status;
 pub use text::{Room, Sink};
 

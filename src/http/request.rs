@@ -95,6 +95,8 @@ pub struct Request<'a> {
     /// Bytes of the head and the body, and of empty lines before: the next request starts there.
     /// Where the body is not waited for, all that has come, and `keep_alive` is false.
     pub size: usize,
+    /// Its body has come too. Otherwise the rest of it is on its way, and nobody knows where it ends.
+    pub is_whole: bool,
     headers: [Header<'a>; HTTP_FIELDS_MAX],
     count: usize,
 }
@@ -168,7 +170,7 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Request<'_>>, Refusal> {
         Err(status) => return Err(Refusal::new(bytes, status, &[])),
     };
     let head_size = line.size + fields_size;
-    let (size, keep_alive) = match end_of(&line, &headers[..count], bytes, head_size) {
+    let end = match end_of(&line, &headers[..count], bytes, head_size) {
         Ok(Some(end)) => end,
         Ok(None) => return Ok(None),
         Err(status) => return Err(Refusal::new(bytes, status, &headers[..count])),
@@ -179,31 +181,39 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Request<'_>>, Refusal> {
         target: line.target,
         path: line.path,
         query: line.query,
-        keep_alive,
-        size,
+        keep_alive: end.keep_alive,
+        size: end.size,
+        is_whole: end.is_whole,
         headers,
         count,
     }))
 }
 
-/// The request's size and whether another can follow; `None` while the body is waited for.
-fn end_of(
-    line: &Line<'_>,
-    headers: &[Header<'_>],
-    bytes: &[u8],
-    head_size: usize,
-) -> Parsed<(usize, bool)> {
+/// How a request ends.
+struct End {
+    size: usize,
+    keep_alive: bool,
+    is_whole: bool,
+}
+
+/// Where the request ends, and whether another can follow; `None` while the body is waited for.
+fn end_of(line: &Line<'_>, headers: &[Header<'_>], bytes: &[u8], head_size: usize) -> Parsed<End> {
     let framing = Framing::of(headers, line.is_http10)?;
     let is_full = bytes.len() == HTTP_HEAD_BYTES_MAX;
     let room = HTTP_HEAD_BYTES_MAX - head_size;
     match body::reach(framing.body, &bytes[head_size..], room)? {
         // Who believes that CONNECT succeeded may send anything now.
-        Reach::Whole(size) => Ok(Some((
-            head_size + size,
-            framing.keep_alive && !line.is_connect,
-        ))),
+        Reach::Whole(size) => Ok(Some(End {
+            size: head_size + size,
+            keep_alive: framing.keep_alive && !line.is_connect,
+            is_whole: !line.is_connect,
+        })),
         Reach::Partial if !is_full && !framing.expects_continue => Ok(None),
-        Reach::Partial | Reach::TooLong => Ok(Some((bytes.len(), false))),
+        Reach::Partial | Reach::TooLong => Ok(Some(End {
+            size: bytes.len(),
+            keep_alive: false,
+            is_whole: false,
+        })),
     }
 }
 

@@ -48,6 +48,15 @@ impl<'a> Room<'a> {
         self.used
     }
 
+    /// Lets `write` fill the next `size` bytes, which are none if it returns false, as does this.
+    pub fn fill(&mut self, size: usize, write: impl FnOnce(&mut [u8]) -> bool) -> bool {
+        let is_filled = write(&mut self.bytes[self.used..][..size]);
+        if is_filled {
+            self.used += size;
+        }
+        is_filled
+    }
+
     /// Writes one chunk of the chunked coding (RFC 9112, section 7.1) with what `write` writes, which
     /// must not be nothing: that would end the body.
     pub fn chunk(&mut self, write: impl FnOnce(&mut Self)) {

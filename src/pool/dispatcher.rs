@@ -7,13 +7,15 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use static_cell::ConstStaticCell;
 
+use super::doorman::Doorman;
 use super::intake::{Intake, Ring, Waiting};
 use super::ticket::{Ticket, Tickets};
 use crate::gauge::Gauges;
+use crate::http::Site;
 use crate::limits::{
-    JOBS_PER_MESSAGE_MAX, LISTENERS_MAX, RETRY_MS, RING_MAX, TICKETS_MAX, WORKERS_MAX,
+    BOARD, JOBS_PER_MESSAGE_MAX, LISTENERS_MAX, RETRY_MS, RING_MAX, TICKETS_MAX, WORKERS_MAX,
 };
-use crate::link::Job;
+use crate::link::{Job, Protocol};
 use crate::sys::{self, Errno};
 
 static TICKETS: ConstStaticCell<Tickets> = ConstStaticCell::new(Tickets::new());
@@ -139,6 +141,7 @@ pub struct Dispatcher<C> {
     crew: C,
     desk: Desk,
     intake: Intake,
+    doorman: Doorman,
     signals: SignalFd,
     retry_ms: u64,
     /// How long a stop waits for transfers, in milliseconds.
@@ -153,6 +156,7 @@ impl<C: Crew> Dispatcher<C> {
     /// What mmap, epoll and signalfd say, and `make`.
     pub fn new(
         intake: Intake,
+        (site, clock_floor_s): (&'static Site, u64),
         drain_ms: u64,
         make: impl FnOnce(&Desk) -> Result<C, Errno>,
     ) -> Result<Self, Errno> {
@@ -179,6 +183,7 @@ impl<C: Crew> Dispatcher<C> {
             crew: make(&desk)?,
             desk,
             intake,
+            doorman: Doorman::new(site, clock_floor_s),
             signals,
             retry_ms: 0,
             drain_ms,
@@ -203,6 +208,7 @@ impl<C: Crew> Dispatcher<C> {
             self.crew.tend(&mut self.desk, now_ms);
             self.pass_on(now_ms);
             self.make_way();
+            self.turn_away(now_ms);
             let room = self.desk.ring.len() < RING_MAX && !self.desk.is_draining();
             self.intake.open_or_close(&self.desk.epoll, room, now_ms)?;
             if let Some(until_ms) = self.desk.drain_until_ms
@@ -243,11 +249,12 @@ impl<C: Crew> Dispatcher<C> {
     }
 
     fn is_idle(&self) -> bool {
-        self.desk.ring.is_empty() && self.crew.held() == 0
+        self.desk.ring.is_empty() && self.crew.held() == 0 && self.doorman.is_idle()
     }
 
     fn timeout(&self, now_ms: u64) -> EpollTimeout {
-        let waiting = (!self.desk.ring.is_empty()).then_some(now_ms + WAITING_POLL_MS);
+        let is_waiting = !self.desk.ring.is_empty() || !self.doorman.is_idle();
+        let waiting = is_waiting.then_some(now_ms + WAITING_POLL_MS);
         let retry = Some(self.retry_ms).filter(|retry_ms| *retry_ms > now_ms);
         let next = [
             waiting,
@@ -289,6 +296,7 @@ impl<C: Crew> Dispatcher<C> {
     /// Passes the first `count` of the ring to a worker; false when it takes none for now.
     fn pass(&mut self, worker: usize, count: usize) -> bool {
         let mut jobs = Jobs::new();
+        let since_ms = self.desk.ring.front().map_or(0, |first| first.since_ms);
         while jobs.len() < count
             && !jobs.is_full()
             && let Some(waiting) = self.desk.ring.pop_front()
@@ -297,6 +305,7 @@ impl<C: Crew> Dispatcher<C> {
             self.desk.tickets.hold(waiting.ticket, worker);
             let _ = jobs.push(Job {
                 ticket: waiting.ticket.number(),
+                client: self.desk.tickets.client(waiting.ticket),
                 protocol,
                 socket: waiting.socket,
             });
@@ -319,6 +328,7 @@ impl<C: Crew> Dispatcher<C> {
             self.desk.put_first(Waiting {
                 ticket,
                 socket: job.socket,
+                since_ms,
             });
         }
         false
@@ -346,6 +356,39 @@ impl<C: Crew> Dispatcher<C> {
         } else {
             0
         });
+    }
+
+    /// Tells HTTP clients that have waited too long, or wait for a server that stops, to come later.
+    fn turn_away(&mut self, now_ms: u64) {
+        self.doorman.tend(now_ms);
+        let least_ms = if self.desk.is_draining() {
+            0
+        } else {
+            BOARD.wait_max_ms
+        };
+        while self.doorman.has_room() {
+            let Desk { ring, tickets, .. } = &mut self.desk;
+            let mut is_over = |waiting: &Waiting| {
+                now_ms.saturating_sub(waiting.since_ms) >= least_ms
+                    && tickets.protocol(waiting.ticket) == Protocol::Http
+            };
+            let Some(index) = ring.iter().position(&mut is_over) else {
+                return;
+            };
+            // The ring turns once around, and keeps its order.
+            let mut found = None;
+            for number in 0..ring.len() {
+                let waiting = ring.pop_front().expect("as many as there are");
+                if number == index {
+                    found = Some(waiting);
+                } else if ring.push_back(waiting).is_err() {
+                    unreachable!("its place has just become free");
+                }
+            }
+            let waiting = found.expect("the index is that of a client");
+            tickets.take_back(waiting.ticket);
+            self.doorman.turn_away(waiting.socket, now_ms);
+        }
     }
 
     /// Handles what has come; true when it is time to go at once.

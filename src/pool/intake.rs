@@ -22,6 +22,8 @@ pub struct Listener {
 pub(super) struct Waiting {
     pub(super) ticket: Ticket,
     pub(super) socket: Descriptor,
+    /// When it came, on the monotonic clock.
+    pub(super) since_ms: u64,
 }
 
 /// The ring, in order of arrival.
@@ -103,7 +105,14 @@ impl Intake {
         match sys::accept(&listener.socket) {
             Ok((socket, peer)) => {
                 let ticket = tickets.issue(listener.protocol, peer);
-                if ring.push_back(Waiting { ticket, socket }).is_err() {
+                if ring
+                    .push_back(Waiting {
+                        ticket,
+                        socket,
+                        since_ms: sys::now_ms(),
+                    })
+                    .is_err()
+                {
                     unreachable!("the ring has room for RING_MAX and more");
                 }
                 true

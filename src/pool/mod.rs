@@ -4,6 +4,7 @@
 //! pool.
 
 pub mod dispatcher;
+mod doorman;
 pub mod factory;
 pub mod handover;
 mod intake;
@@ -17,6 +18,7 @@ use static_cell::ConstStaticCell;
 pub use intake::{Intake, Listener};
 
 use crate::files::{Found, Root};
+use crate::http::Site;
 use crate::limits::WORKERS_MAX;
 use crate::train::Form;
 use crate::worker::Worker;
@@ -38,4 +40,8 @@ pub struct PoolSetting {
     pub pushed: Option<Found>,
     /// The form of what is pushed.
     pub form: Form,
+    /// How files are served over HTTP.
+    pub site: &'static Site,
+    /// Seconds since 1970 before which the clock cannot be right.
+    pub clock_floor_s: u64,
 }

@@ -32,7 +32,8 @@ impl ThreadPool {
         let mut factory = Factory::init(QUEUE_CAPACITY, workers, per_worker)?;
         let bell = factory.bell().descriptor();
         desk.watch(bell, ANYONE, EpollFlags::EPOLLIN | EpollFlags::EPOLLET)?;
-        let (gauges, form) = (desk.gauges, setting.form);
+        let (gauges, form, site) = (desk.gauges, setting.form, setting.site);
+        let clock_floor_s = setting.clock_floor_s;
         // The threads use it until the process ends.
         let root = Box::leak(Box::new(setting.root));
         factory.start(|index| {
@@ -45,6 +46,9 @@ impl ThreadPool {
                 root,
                 form,
                 gauges,
+                cache_sharers: workers,
+                site,
+                clock_floor_s,
             };
             Ok(move |place: &mut Place| {
                 if let Err(errno) = WORKERS[index].take().run(&setting, pushed, place) {

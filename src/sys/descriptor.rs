@@ -80,3 +80,16 @@ pub fn write(raw: RawFd, bytes: &[u8]) -> Result<usize, Errno> {
     // SAFETY: the kernel reads `bytes` only.
     retry(|| unsafe { libc::write(raw, bytes.as_ptr().cast(), bytes.len()) } as i64)
 }
+
+/// Whether a write to a standard descriptor would not wait: poll(2).
+#[must_use]
+pub fn is_writable(raw: RawFd) -> bool {
+    let mut watched = libc::pollfd {
+        fd: raw,
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    // SAFETY: the kernel reads and writes one pollfd.
+    retry(|| i64::from(unsafe { libc::poll(&raw mut watched, 1, 0) })) == Ok(1)
+        && watched.revents & libc::POLLOUT != 0
+}

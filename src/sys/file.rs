@@ -22,13 +22,15 @@ pub struct Opened {
     pub size: u64,
     /// Time of the last change, in nanoseconds since 1970.
     pub mtime_ns: i64,
+    /// Names that it has.
+    pub links: u32,
 }
 
 /// Opens `path` for reading, never outside `root`: openat2(2) with `RESOLVE_BENEATH`. Symbolic
-/// links are followed while they stay inside.
+/// links are followed while they stay inside, or are `ELOOP` if `follow` is false.
 ///
 /// `ENOSYS` where the kernel lacks the call, or a sandbox hides it (`EPERM` is one, too).
-pub fn open_beneath(root: RawFd, path: &CStr) -> Result<Descriptor, Errno> {
+pub fn open_beneath(root: RawFd, path: &CStr, follow: bool) -> Result<Descriptor, Errno> {
     /// `struct open_how` of openat2(2).
     #[repr(C)]
     struct How {
@@ -37,11 +39,17 @@ pub fn open_beneath(root: RawFd, path: &CStr) -> Result<Descriptor, Errno> {
         resolve: u64,
     }
     const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
+    const RESOLVE_NO_SYMLINKS: u64 = 0x04;
     const RESOLVE_BENEATH: u64 = 0x08;
+    let links = if follow {
+        RESOLVE_NO_MAGICLINKS
+    } else {
+        RESOLVE_NO_SYMLINKS
+    };
     let how = How {
         flags: READ as u64,
         mode: 0,
-        resolve: RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+        resolve: RESOLVE_BENEATH | links,
     };
     // SAFETY: path ends in NUL, and `how` is of the size that is said.
     retry(|| unsafe {
@@ -89,7 +97,7 @@ impl Opened {
         if answer.kind() != libc::S_IFLNK {
             return Self::read(&answer);
         }
-        let mut target = open_beneath(folder, name)?;
+        let mut target = open_beneath(folder, name, true)?;
         let opened = Self::of(target.raw());
         target.close();
         opened
@@ -109,12 +117,13 @@ impl Opened {
             is_folder: kind == libc::S_IFDIR,
             size: answer.size,
             mtime_ns,
+            links: answer.links,
         })
     }
 }
 
 fn statx(folder: RawFd, name: &CStr, flags: c_int) -> Result<Statx, Errno> {
-    const MASK: u32 = 0x0001 | 0x0040 | 0x0200; // STATX_TYPE, STATX_MTIME, STATX_SIZE
+    const MASK: u32 = 0x0001 | 0x0004 | 0x0040 | 0x0200; // STATX_TYPE, _NLINK, _MTIME, _SIZE
     let mut answer = MaybeUninit::<Statx>::zeroed();
     let room = answer.as_mut_ptr();
     // SAFETY: `answer` has the room of the kernel's struct statx, and zeroes are a value of it.

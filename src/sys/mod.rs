@@ -10,9 +10,10 @@ mod file;
 mod process;
 mod shared;
 mod socket;
+mod watch;
 
 pub use bell::Bell;
-pub use descriptor::{Descriptor, borrow, write};
+pub use descriptor::{Descriptor, borrow, is_writable, write};
 pub use file::{
     Directory, Opened, advise_needed, getdents, open_beneath, open_file, open_folder,
     open_followed, read_at, read_cars, rewind, send_file,
@@ -24,9 +25,13 @@ pub use process::{
 };
 pub use shared::shared_counters;
 pub use socket::{
-    Peer, Received, accept, listen, pair, receive, receive_message, send, send_message,
-    shutdown_write, unacknowledged,
+    Peer, Received, accept, cork, listen, listen_unix, pair, peer, receive, receive_message, send,
+    send_message, shutdown_write, unacknowledged,
 };
+
+pub use watch::{Event, Events, events, unwatch, watch, watcher};
+
+use std::time::SystemTime;
 
 use nix::time::{ClockId, clock_gettime};
 
@@ -42,6 +47,14 @@ pub fn now_us() -> u64 {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("CLOCK_MONOTONIC is always there");
     // Both parts are never negative on this clock. One second more, so that 0 can mean "never".
     (now.tv_sec() as u64 + 1) * 1_000_000 + now.tv_nsec() as u64 / 1000
+}
+
+/// Milliseconds since 1970, as far as the system knows. A board without a clock starts anywhere.
+#[must_use]
+pub fn real_ms() -> u64 {
+    // Not by clock_gettime(2), whose seconds have 32 bits on armv7 and end in 2038.
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
 }
 
 /// The result of a raw system call: what it returned, or `errno`.

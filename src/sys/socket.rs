@@ -2,11 +2,12 @@
 
 use core::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::FileTypeExt;
 
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, getsockname, setsockopt,
-    socket, socketpair, sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, UnixAddr, bind, getsockname,
+    setsockopt, socket, socketpair, sockopt,
 };
 
 use super::{Descriptor, Errno, borrow, check, retry};
@@ -34,6 +35,9 @@ pub fn listen(
         None,
     )?;
     setsockopt(&owned, sockopt::ReuseAddr, &true)?;
+    // What is accepted inherits this. Every send here is as large as it can be, so none has to wait
+    // for others.
+    setsockopt(&owned, sockopt::TcpNoDelay, &true)?;
     if address.is_ipv6() {
         setsockopt(&owned, sockopt::Ipv6V6Only, &!both)?;
     }
@@ -52,6 +56,34 @@ pub fn listen(
             Err(errno)
         }
     }
+}
+
+/// Opens a non-blocking listening socket at a path of the file system (unix(7)). A socket that is
+/// left there from before, and that nobody listens to, is replaced.
+pub fn listen_unix(path: &std::path::Path) -> Result<Descriptor, Errno> {
+    let new = || {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        socket(AddressFamily::Unix, SockType::Stream, flags, None)
+    };
+    let owned = new()?;
+    let address = UnixAddr::new(path)?;
+    let bound = match bind(owned.as_raw_fd(), &address) {
+        Err(Errno::EADDRINUSE) => {
+            let is_left_over = std::fs::symlink_metadata(path)
+                .is_ok_and(|metadata| metadata.file_type().is_socket())
+                && nix::sys::socket::connect(new()?.as_raw_fd(), &address)
+                    == Err(Errno::ECONNREFUSED);
+            if !is_left_over {
+                return Err(Errno::EADDRINUSE);
+            }
+            nix::unistd::unlink(path)?;
+            bind(owned.as_raw_fd(), &address)
+        }
+        result => result,
+    };
+    bound?;
+    nix::sys::socket::listen(&owned, Backlog::MAXALLOWABLE)?;
+    Ok(owned.into())
 }
 
 /// TCP_DEFER_ACCEPT of tcp(7).
@@ -95,6 +127,20 @@ pub fn accept(listener: &Descriptor) -> Result<(Descriptor, Peer), Errno> {
     Ok((Descriptor::from_raw(socket), peer))
 }
 
+/// Who is at the other end of a socket: getpeername(2). `None` for one of the file system.
+#[must_use]
+pub fn peer(socket: RawFd) -> Option<Peer> {
+    let mut address = MaybeUninit::<libc::sockaddr_storage>::zeroed();
+    let mut size = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    // SAFETY: `address` has the size that is said; zeroes are a value of it.
+    let (done, address) = unsafe {
+        let done = libc::getpeername(socket, address.as_mut_ptr().cast(), &raw mut size);
+        (done, address.assume_init())
+    };
+    let peer = peer_of(&address);
+    (done == 0 && peer.0 != Ipv6Addr::UNSPECIFIED).then_some(peer)
+}
+
 fn peer_of(address: &libc::sockaddr_storage) -> Peer {
     let address: *const libc::sockaddr_storage = address;
     // SAFETY: the storage is larger than either form, aligned for both, and the family says which.
@@ -132,6 +178,17 @@ pub fn receive(socket: RawFd, room: &mut [u8], peek: bool) -> Result<usize, Errn
     let flags = libc::MSG_DONTWAIT | if peek { libc::MSG_PEEK } else { 0 };
     // SAFETY: the kernel writes at most the room's length.
     retry(|| unsafe { libc::recv(socket, room.as_mut_ptr().cast(), room.len(), flags) } as i64)
+}
+
+/// Holds back what does not fill a segment, or sends it: TCP_CORK of tcp(7). Nothing on other sockets.
+pub fn cork(socket: RawFd, holds: bool) {
+    let value = i32::from(holds);
+    let (room, size) = (
+        (&raw const value).cast(),
+        size_of::<i32>() as libc::socklen_t,
+    );
+    // SAFETY: the kernel reads one int. A failure changes nothing but the size of segments.
+    unsafe { libc::setsockopt(socket, libc::IPPROTO_TCP, libc::TCP_CORK, room, size) };
 }
 
 /// Tells the client that nothing more follows; it may still send.

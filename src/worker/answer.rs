@@ -94,7 +94,7 @@ impl Worker {
         ))
     }
 
-    fn begin(&mut self, turns: &Turns, slot: Slot, plan: Plan, file: FileSlot) {
+    pub(super) fn begin(&mut self, turns: &Turns, slot: Slot, plan: Plan, file: FileSlot) {
         self.release_file(slot);
         let connection = self.connections.get(slot);
         connection.file = file;
@@ -139,10 +139,21 @@ impl Worker {
             match sent {
                 Ok(sent_now) => self.connections.get(slot).advance(sent_now),
                 Err(Errno::EAGAIN) => return Step::Wait,
-                Err(COLD) => return self.wait_for_card(turns, slot),
-                Err(SHRANK) => return self.cut_short(turns, slot),
-                Err(_) => return Step::End,
+                Err(errno) => return self.cannot_send(turns, slot, errno),
             }
+        }
+    }
+
+    /// What follows a failure to send.
+    pub(super) fn cannot_send(&mut self, turns: &Turns, slot: Slot, errno: Errno) -> Step {
+        match errno {
+            // The others have their turns meanwhile.
+            COLD => {
+                self.arm(turns, slot, Wait::Cold);
+                Step::Wait
+            }
+            SHRANK => self.cut_short(turns, slot),
+            _ => Step::End,
         }
     }
 
@@ -167,20 +178,32 @@ impl Worker {
     }
 
     fn send_raw(&mut self, slot: Slot, within: u64) -> Result<usize, Errno> {
+        let plan = &self.connections.get(slot).plan;
+        let (offset, size) = (plan.offset + within, plan.data_size - within);
+        self.send_bytes(slot, offset, size)
+    }
+
+    /// Sends some of the `size` bytes that lie at `offset` of the connection's file, straight from
+    /// the page cache.
+    pub(super) fn send_bytes(
+        &mut self,
+        slot: Slot,
+        offset: u64,
+        size: u64,
+    ) -> Result<usize, Errno> {
         let connection = self.connections.get(slot);
-        let (plan, socket) = (&connection.plan, connection.socket.raw());
+        let socket = connection.socket.raw();
         let file = self.files.get(connection.file).descriptor.raw();
-        let offset = plan.offset + within;
-        let count = (plan.data_size - within).min(BOARD.turn_bytes as u64) as usize;
-        if connection.cold_tries < COLD_RETRIES_MAX {
+        let count = size.min(BOARD.turn_bytes as u64) as usize;
+        if connection.cold_tries < COLD_RETRIES_MAX && offset + count as u64 > connection.warm_end {
             // sendfile has no way to say that it would wait for the card.
-            for probed in [offset, offset + count as u64 - 1] {
-                match sys::read_at(file, &mut [0], probed, true) {
-                    Ok(0) => return Err(SHRANK),
-                    Ok(_) => {}
-                    Err(Errno::EAGAIN) => return Err(COLD),
-                    Err(_) => return Err(SHRANK),
-                }
+            let starts_anew = offset != connection.warm_end;
+            let far = size.min(WARM_BYTES);
+            let probes = [starts_anew.then_some(1), Some(far), Some(count as u64)];
+            match probe(file, offset, probes) {
+                Ok(warm) => connection.warm_end = offset + warm,
+                Err(COLD) => return Err(self.ask_card(slot, offset)),
+                Err(errno) => return Err(errno),
             }
         }
         connection.cold_tries = 0;
@@ -248,7 +271,7 @@ impl Worker {
         let offset = plan.offset + car * CAR_DATA_MAX as u64;
         let read = match sys::read_cars(file, room, offset, cached_only) {
             Ok(read) => read,
-            Err(Errno::EAGAIN) => return Err(COLD),
+            Err(Errno::EAGAIN) => return Err(self.ask_card(slot, offset)),
             Err(_) => return Err(SHRANK),
         };
         let whole = if read == (wanted - 1) * CAR_DATA_MAX + last_data {
@@ -259,7 +282,7 @@ impl Worker {
         if whole == 0 {
             // Either the end of the file, or the page behind this one is not there yet.
             return Err(if read > 0 && cached_only {
-                COLD
+                self.ask_card(slot, offset)
             } else {
                 SHRANK
             });
@@ -272,25 +295,15 @@ impl Worker {
         Ok(whole)
     }
 
-    /// Asks for the pages that are missing, and lets the others have their turns meanwhile.
-    fn wait_for_card(&mut self, turns: &Turns, slot: Slot) -> Step {
+    /// Asks for the pages that are missing from `offset` on.
+    fn ask_card(&mut self, slot: Slot, offset: u64) -> Errno {
         let connection = self.connections.get(slot);
         connection.cold_tries += 1;
         if connection.cold_tries % 8 == 1 {
-            let within = match connection.plan.section(connection.position) {
-                Section::Cars(car, _) => car * CAR_DATA_MAX as u64,
-                Section::Raw(within) => within,
-                _ => 0,
-            };
             let file = self.files.get(connection.file).descriptor.raw();
-            sys::advise_needed(
-                file,
-                connection.plan.offset + within,
-                2 * BOARD.turn_bytes as u64,
-            );
+            sys::advise_needed(file, offset, 2 * BOARD.turn_bytes as u64);
         }
-        self.arm(turns, slot, Wait::Cold);
-        Step::Wait
+        COLD
     }
 
     /// The file cannot give what was promised. A train that can still say so does; otherwise the
@@ -300,11 +313,12 @@ impl Worker {
         let name = core::str::from_utf8(&self.files.get(connection.file).name)
             .unwrap_or("(a name that is not UTF-8)");
         log::warn!("{name}: shrank or cannot be read; its transfer ends early");
-        let at_edge = matches!(
-            connection.plan.section(connection.position),
-            Section::Head(0) | Section::Cars(_, 0)
-        );
-        if connection.protocol != Protocol::Ask || !at_edge {
+        if connection.protocol != Protocol::Ask
+            || !matches!(
+                connection.plan.section(connection.position),
+                Section::Head(0) | Section::Cars(_, 0)
+            )
+        {
             return Step::End;
         }
         self.fail(turns, slot, Fault::Io);
@@ -321,9 +335,10 @@ impl Worker {
             return self.begin_listing(slot);
         }
         match connection.protocol {
+            Protocol::Http => self.request_answered(turns, slot, false),
             Protocol::Push if connection.plan.form == Form::RawEnd => {
                 connection.phase = Phase::Acknowledging;
-                connection.progress_ms = turns.now_ms;
+                connection.moment_ms = turns.now_ms;
                 self.arm(turns, slot, Wait::Acknowledge);
                 Step::Wait
             }
@@ -359,10 +374,11 @@ impl Worker {
         }
     }
 
-    fn begin_lingering(&mut self, turns: &Turns, slot: Slot) -> Step {
+    pub(super) fn begin_lingering(&mut self, turns: &Turns, slot: Slot) -> Step {
         let connection = self.connections.get(slot);
         connection.phase = Phase::Lingering;
         connection.discarded = 0;
+        connection.moment_ms = turns.now_ms;
         sys::shutdown_write(connection.socket.raw());
         self.arm(turns, slot, Wait::Linger);
         self.linger(slot)
@@ -401,12 +417,12 @@ impl Worker {
         let left = sys::unacknowledged(connection.socket.raw());
         let acknowledged = connection.sent - left.min(connection.sent);
         if acknowledged > connection.acknowledged {
-            (connection.acknowledged, connection.progress_ms) = (acknowledged, turns.now_ms);
+            (connection.acknowledged, connection.moment_ms) = (acknowledged, turns.now_ms);
         }
         if left == 0 {
             self.arm(turns, slot, Wait::Pause);
-        } else if turns.now_ms - connection.progress_ms >= BOARD.stall_ms {
-            self.end(slot);
+        } else if turns.now_ms - connection.moment_ms >= BOARD.stall_ms {
+            self.end(turns, slot);
         } else {
             self.arm(turns, slot, Wait::Acknowledge);
         }
@@ -431,13 +447,37 @@ impl Worker {
                 "a client stopped reading and loses its place ({moved} bytes in {} ms)",
                 BOARD.stall_ms
             );
-            return self.end(slot);
+            return self.end(turns, slot);
         }
         connection.acknowledged = acknowledged;
         self.arm(turns, slot, Wait::Stall);
     }
 }
 
+/// Looks whether bytes from `offset` on are in the page cache, by the last byte of each of these
+/// sizes; the first one must be, then the largest that is counts.
+fn probe(file: i32, offset: u64, sizes: [Option<u64>; 3]) -> Result<u64, Errno> {
+    let is_warm = |size: u64| match sys::read_at(file, &mut [0], offset + size - 1, true) {
+        Ok(1..) => Ok(true),
+        Err(Errno::EAGAIN) => Ok(false),
+        Ok(0) | Err(_) => Err(SHRANK),
+    };
+    let [first, far, near] = sizes;
+    if let Some(first) = first
+        && !is_warm(first)?
+    {
+        return Err(COLD);
+    }
+    for size in [far, near].into_iter().flatten() {
+        if is_warm(size)? {
+            return Ok(size);
+        }
+    }
+    Err(COLD)
+}
+
+/// Bytes that are looked for in the page cache at once.
+const WARM_BYTES: u64 = 4 * BOARD.turn_bytes as u64;
 /// The page cache lacks what is to be sent. (An errno that no call here returns.)
 const COLD: Errno = Errno::EINPROGRESS;
 /// The file ended before its size, or cannot be read. (An errno that no call here returns.)

@@ -1,8 +1,13 @@
 //! A connection: what a worker keeps of one client.
 
 use super::deadline::Wait;
+use super::http::Decision;
+use super::kept::KeptSlot;
 use super::list::Link;
+use super::page::Stage;
+use super::rounds::ClientSlot;
 use crate::files::FileSlot;
+use crate::http::Encoding;
 use crate::limits::CARS_PER_BATCH_FIRST;
 use crate::link::Protocol;
 use crate::sys::Descriptor;
@@ -18,6 +23,10 @@ pub(super) enum Phase {
     Asking,
     /// Sends the bytes of its plan.
     Answering,
+    /// Sends several ranges of a file, as the request says that is kept.
+    Parts,
+    /// Sends the listing of a folder over HTTP, as the request says that is kept.
+    Page,
     /// Sends the listing of a folder whose head is sent.
     Listing,
     /// Has sent everything, and waits until the client has acknowledged it (`raw-end`).
@@ -48,18 +57,28 @@ pub(super) struct Connection {
     pub(super) sent: u64,
     pub(super) acknowledged: u64,
     pub(super) expires_ms: u64,
-    /// For `raw-end`: when the client last acknowledged something.
-    pub(super) progress_ms: u64,
+    /// For `raw-end`: when the client last acknowledged something. For HTTP: when the answer was
+    /// made, in milliseconds since 1970.
+    pub(super) moment_ms: u64,
+    /// Where the part of the file ends that was last seen in the page cache.
+    pub(super) warm_end: u64,
     pub(super) socket: Descriptor,
     pub(super) ticket: u32,
-    /// Fingerprint of the car of a listing that is sent in part, to be met again when it goes on.
-    pub(super) car_check: u32,
+    /// Fingerprint of what is made and sent in part (a listing's car, the head of an answer over
+    /// HTTP), to be met again when it goes on.
+    pub(super) answer_check: u32,
     pub(super) discarded: u32,
+    /// In a listing over HTTP: rows that are sent.
+    pub(super) rows: u32,
     pub(super) deadline: Link,
     pub(super) queue: Link,
     pub(super) file: FileSlot,
+    pub(super) client: ClientSlot,
     /// Cars in the next batch.
     pub(super) batch: u16,
+    /// Of the request that is kept as long as it is answered: its size, and the answer's status.
+    pub(super) request_size: u16,
+    pub(super) status: u16,
     /// In a listing: bytes sent of the entry's text where the next car starts, and of that car.
     pub(super) skip: u16,
     pub(super) within: u16,
@@ -68,6 +87,23 @@ pub(super) struct Connection {
     pub(super) wait: Wait,
     pub(super) queued: Queue,
     pub(super) protocol: Protocol,
+    /// What is kept of its requests over HTTP.
+    pub(super) kept: KeptSlot,
+    /// How the file's bytes are encoded.
+    pub(super) encoding: Encoding,
+    /// The present answer over HTTP is the last one.
+    pub(super) closes: bool,
+    /// More of what was answered last is on its way.
+    pub(super) lingers: bool,
+    /// Of the answer over HTTP that the socket took in part.
+    pub(super) decision: Decision,
+    /// In a listing over HTTP: what is sent next; whether the order that was wanted cannot be had;
+    /// whether the limit ended it.
+    pub(super) stage: Stage,
+    pub(super) is_by_name: bool,
+    pub(super) is_limited: bool,
+    /// The end of what the client sends was read.
+    pub(super) is_at_end: bool,
     /// Known to epoll.
     pub(super) registered: bool,
     /// Bytes from the client may be there.
@@ -77,7 +113,7 @@ pub(super) struct Connection {
 }
 
 /// A free entry must not put the table into the file, and an idle one must stay small.
-const _: () = assert!(size_of::<Connection>() <= 128);
+const _: () = assert!(size_of::<Connection>() <= 136);
 
 impl Connection {
     pub(super) const FREE: Self = Self {
@@ -86,15 +122,20 @@ impl Connection {
         sent: 0,
         acknowledged: 0,
         expires_ms: 0,
-        progress_ms: 0,
+        moment_ms: 0,
+        warm_end: 0,
         socket: Descriptor::NONE,
         ticket: 0,
-        car_check: 0,
+        answer_check: 0,
         discarded: 0,
+        rows: 0,
         deadline: Link::NONE,
         queue: Link::NONE,
         file: FileSlot::NONE,
+        client: ClientSlot::NONE,
         batch: 0,
+        request_size: 0,
+        status: 0,
         skip: 0,
         within: 0,
         cold_tries: 0,
@@ -102,19 +143,35 @@ impl Connection {
         wait: Wait::None,
         queued: Queue::None,
         protocol: Protocol::Ask,
+        kept: KeptSlot::NONE,
+        encoding: Encoding::Identity,
+        closes: false,
+        lingers: false,
+        decision: Decision::NONE,
+        stage: Stage::Head,
+        is_by_name: false,
+        is_limited: false,
+        is_at_end: false,
         registered: false,
         unread: false,
         hung_up: false,
     };
 
     /// A client that has just been handed over.
-    pub(super) fn new(socket: Descriptor, ticket: u32, protocol: Protocol) -> Self {
+    pub(super) fn new(
+        socket: Descriptor,
+        ticket: u32,
+        protocol: Protocol,
+        client: ClientSlot,
+    ) -> Self {
         Self {
             socket,
             ticket,
             protocol,
+            client,
             phase: Phase::Asking,
             batch: CARS_PER_BATCH_FIRST,
+            unread: true,
             ..Self::FREE
         }
     }
@@ -142,6 +199,7 @@ impl Connection {
     pub(super) fn answer(&mut self, plan: Plan) {
         self.plan = plan;
         self.position = 0;
+        self.warm_end = 0;
         self.phase = Phase::Answering;
     }
 

@@ -8,6 +8,14 @@ use crate::files::Progress;
 use crate::sys::{self, Errno};
 use crate::train::CAR_SIZE_MAX;
 
+/// When a connection can use the listing.
+pub(super) enum Turn {
+    Mine,
+    Later,
+    /// The folder cannot be read.
+    Never,
+}
+
 impl Worker {
     pub(super) fn begin_listing(&mut self, slot: Slot) -> Step {
         let connection = self.connections.get(slot);
@@ -20,25 +28,12 @@ impl Worker {
 
     /// Reads a part of the folder, or sends a batch of its listing.
     pub(super) fn list(&mut self, turns: &Turns, slot: Slot) -> Step {
-        let owner = slot.index() as u16 + 1;
-        let file = self.connections.get(slot).file;
-        if self.listing_owner != owner {
-            if self.listing_owner != 0 {
-                self.connections.get(slot).queued = Queue::Listing;
-                self.listing_queue.push_back(&mut self.connections, slot);
-                // It waits for the worker now, not for its client.
-                self.deadlines.disarm(&mut self.connections, slot);
-                return Step::Wait;
-            }
-            self.listing_owner = owner;
-            if self
-                .listing
-                .begin(self.files.get(file), Order::NAME)
-                .is_err()
-            {
-                return Step::End;
-            }
+        match self.take_listing(slot, Order::NAME) {
+            Turn::Mine => {}
+            Turn::Later => return Step::Wait,
+            Turn::Never => return Step::End,
         }
+        let file = self.connections.get(slot).file;
         self.await_client(turns, slot);
         match self.listing.step(self.files.get(file), |_| true) {
             Ok(Progress::More) => Step::Again,
@@ -48,6 +43,27 @@ impl Worker {
                 log::warn!("a folder cannot be read: {errno}; its listing ends early");
                 Step::End
             }
+        }
+    }
+
+    /// Gets the listing for a connection, or a place in its queue.
+    pub(super) fn take_listing(&mut self, slot: Slot, order: Order) -> Turn {
+        let owner = slot.index() as u16 + 1;
+        if self.listing_owner == owner {
+            return Turn::Mine;
+        }
+        let connection = self.connections.get(slot);
+        if self.listing_owner != 0 {
+            connection.queued = Queue::Listing;
+            self.listing_queue.push_back(&mut self.connections, slot);
+            // It waits for the worker now, not for its client.
+            self.deadlines.disarm(&mut self.connections, slot);
+            return Turn::Later;
+        }
+        self.listing_owner = owner;
+        match self.listing.begin(self.files.get(connection.file), order) {
+            Ok(()) => Turn::Mine,
+            Err(_) => Turn::Never,
         }
     }
 
@@ -61,7 +77,7 @@ impl Worker {
         if within > 0 {
             // A part of this car is sent; the rest must be what it was.
             let car = laid.min(CAR_SIZE_MAX);
-            if laid < within || fingerprint(&self.buffer[..car]) != connection.car_check {
+            if laid < within || fingerprint(&self.buffer[..car]) != connection.answer_check {
                 log::debug!("a folder changed while its listing was sent; the listing ends early");
                 return Step::End;
             }
@@ -90,7 +106,7 @@ impl Worker {
         let cars = ((within + sent_now) / CAR_SIZE_MAX).min(self.listing.cars());
         connection.within = (within + sent_now - cars * CAR_SIZE_MAX) as u16;
         let car = &self.buffer[cars * CAR_SIZE_MAX..laid];
-        connection.car_check = fingerprint(&car[..car.len().min(CAR_SIZE_MAX)]);
+        connection.answer_check = fingerprint(&car[..car.len().min(CAR_SIZE_MAX)]);
         connection.skip = self.listing.advance_cars(file, cars);
         if within + sent_now == laid {
             return Step::Again;
@@ -114,7 +130,7 @@ impl Worker {
 }
 
 /// FNV-1a, to see that a car that is made again is the same.
-fn fingerprint(bytes: &[u8]) -> u32 {
+pub(super) fn fingerprint(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| {
         (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
     })

@@ -37,10 +37,6 @@ impl<const THROUGH: bool> List<THROUGH> {
         slot(self.first)
     }
 
-    pub(super) fn back(&self) -> Option<Slot> {
-        slot(self.last)
-    }
-
     /// The connection behind one that stands in a queue.
     pub(super) fn after(connections: &mut Slab, before: Slot) -> Option<Slot> {
         slot(link::<THROUGH>(connections, before).next)

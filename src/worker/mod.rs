@@ -1,40 +1,65 @@
 //! A worker: what happens to the sockets that a pool gives it. One thread, one epoll, one slab.
 
+mod access;
 mod answer;
 mod connection;
 mod deadline;
+mod end;
 mod folder;
+mod http;
+mod kept;
 mod list;
+mod made;
+mod page;
+mod parts;
+mod respond;
+mod rounds;
 mod slab;
 
-use heapless::Vec;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::files::{File, FileSlot, FileTable, Found, Listing, Root};
+use crate::files::{Cache, File, FileSlot, Files, Found, Listing, Place, Root};
 use crate::gauge::Gauges;
-use crate::limits::{CAR_BUFFER_BYTES, CONNECTIONS_MAX};
-use crate::link::{Job, Link, Order, Protocol, REPORT_MAX, Rest};
+use crate::http::Site;
+use crate::limits::{CAR_BUFFER_BYTES, HTTP_HEAD_BYTES_MAX};
+use crate::link::{Job, Link, Order, Protocol, Rest};
 use crate::sys::{self, Errno};
-use crate::train::{Fault, Form};
+use crate::train::Form;
 
 use connection::{Connection, Phase, Queue};
 use deadline::{Deadlines, Wait};
+use kept::Kept;
 use list::{List, QUEUE};
+
+pub use made::turn_away;
+use rounds::{Client, Rounds};
 use slab::{Slab, Slot};
 
 /// What epoll calls the pool's link; connections are called by their slot.
 const LINK_TOKEN: u64 = u64::MAX;
+/// What epoll calls the cache's watcher.
+const WATCHER_TOKEN: u64 = u64::MAX - 1;
 /// Events taken at once.
 const EVENTS_MAX: usize = 64;
+/// Rounds between two looks at epoll while only one connection is ready.
+const LONE_ROUNDS_MAX: usize = 4;
+/// What an answer counts for at least in its client's share: as much as sending so many bytes.
+const ANSWER_COST_BYTES: u64 = 8192;
 /// Orders taken at once, before the clients' turn.
 const ORDERS_MAX: usize = 4;
 
 /// A worker's tables. All zeroes is a worker without connections.
 pub struct Worker {
     connections: Slab,
-    files: FileTable<{ CONNECTIONS_MAX + 1 }>,
+    files: Files,
+    cache: Cache,
+    kept: Kept,
+    /// What was received of requests over HTTP.
+    input: [u8; HTTP_HEAD_BYTES_MAX],
     deadlines: Deadlines,
-    ready: List<QUEUE>,
+    rounds: Rounds,
+    /// Answers over HTTP that were made, all in all.
+    answers: u32,
     /// Connections that want the listing, which one can use at a time.
     listing_queue: List<QUEUE>,
     /// Whose listing it is: 0 for nobody, else slot + 1.
@@ -49,10 +74,16 @@ pub struct Worker {
     buffer: [u8; CAR_BUFFER_BYTES],
 }
 
-/// Bytes of tables that one more connection touches: its place, and the file that it is sent.
-pub const CONNECTION_BYTES: usize = size_of::<Connection>() + FILE_BYTES;
+/// Bytes of tables that one more connection touches: its place, its client's, and the file that it
+/// is sent.
+pub const CONNECTION_BYTES: usize = size_of::<Connection>() + size_of::<Client>() + FILE_BYTES;
 /// Bytes of one entry of the open files.
 pub const FILE_BYTES: usize = size_of::<File>();
+
+/// Bytes of the cache of files.
+pub const CACHE_BYTES: usize = size_of::<Cache>();
+/// Bytes of the requests that are kept, and of the one that is read.
+pub const REQUESTS_BYTES: usize = size_of::<Kept>() + HTTP_HEAD_BYTES_MAX;
 
 /// What a worker is told at its start.
 pub struct Setting<'a> {
@@ -62,8 +93,24 @@ pub struct Setting<'a> {
     pub root: &'a Root,
     /// The form in which the pushed file is sent.
     pub form: Form,
+    /// Workers of the same process.
+    pub cache_sharers: usize,
+    /// How files are served over HTTP.
+    pub site: &'a Site,
+    /// Seconds since 1970 before which the clock cannot be right.
+    pub clock_floor_s: u64,
     /// What dispatcher and workers show each other.
     pub gauges: Gauges,
+}
+
+impl Setting<'_> {
+    /// Where files are looked for, and how.
+    fn place(&self) -> Place<'_> {
+        Place {
+            root: self.root,
+            site: self.site,
+        }
+    }
 }
 
 /// What a connection needs next.
@@ -82,9 +129,13 @@ impl Worker {
     pub const fn new() -> Self {
         Self {
             connections: Slab::new(),
-            files: FileTable::new(),
+            files: Files::new(),
+            cache: Cache::new(),
+            kept: Kept::new(),
+            input: [0; HTTP_HEAD_BYTES_MAX],
             deadlines: Deadlines::new(),
-            ready: List::new(),
+            rounds: Rounds::new(),
+            answers: 0,
             listing_queue: List::new(),
             listing_owner: 0,
             listing: Listing::new(),
@@ -114,6 +165,13 @@ impl Worker {
             sys::borrow(link.descriptor()),
             EpollEvent::new(link.events(), LINK_TOKEN),
         )?;
+        self.cache.start(setting.cache_sharers);
+        if self.cache.watcher().is_open() {
+            epoll.add(
+                sys::borrow(self.cache.watcher()),
+                EpollEvent::new(EpollFlags::EPOLLIN, WATCHER_TOKEN),
+            )?;
+        }
         let mut turns = Turns {
             setting,
             epoll: &epoll,
@@ -124,17 +182,8 @@ impl Worker {
             let mut events = [EpollEvent::empty(); EVENTS_MAX];
             let (count, has_order) = self.wait(&turns, &mut events, link)?;
             turns.now_ms = sys::now_ms();
-            if has_order && !self.take_orders(&turns, link)? {
+            if !self.take_events(&turns, &events[..count], has_order, link)? {
                 return Ok(());
-            }
-            for event in &events[..count] {
-                if event.data() == LINK_TOKEN {
-                    if !self.take_orders(&turns, link)? {
-                        return Ok(());
-                    }
-                } else {
-                    self.event(Slot::from_index(event.data() as u16), event.events());
-                }
             }
             self.give_turns(&turns);
             self.expire(&turns);
@@ -158,6 +207,28 @@ impl Worker {
         }
     }
 
+    /// Takes in what has happened; false when the pool is gone.
+    fn take_events(
+        &mut self,
+        turns: &Turns,
+        events: &[EpollEvent],
+        mut has_order: bool,
+        link: &mut impl Link,
+    ) -> Result<bool, Errno> {
+        // Before any request: who asks after a change must get what it is now.
+        if events.iter().any(|event| event.data() == WATCHER_TOKEN) {
+            self.cache.forget_changed(&mut self.files);
+        }
+        for event in events {
+            match event.data() {
+                WATCHER_TOKEN => {}
+                LINK_TOKEN => has_order = true,
+                slot => self.event(Slot::from_index(slot as u16), event.events()),
+            }
+        }
+        Ok(!has_order || self.take_orders(turns, link)?)
+    }
+
     /// Waits for events and orders: how many events there are, and whether there is an order.
     fn wait(
         &mut self,
@@ -167,8 +238,8 @@ impl Worker {
     ) -> Result<(usize, bool), Errno> {
         let rest = self.next_rest();
         let has_order = link.rest(rest);
-        if has_order && rest == Rest::Sleep {
-            // Without connections there are no events.
+        if has_order && rest == Rest::Sleep && !self.cache.is_watching() {
+            // Without connections and watches there are no events.
             return Ok((0, true));
         }
         let timeout = if has_order {
@@ -187,7 +258,7 @@ impl Worker {
     }
 
     fn next_rest(&self) -> Rest {
-        if self.ready.front().is_some() {
+        if self.rounds.is_ready() {
             Rest::Look
         } else if self.connections.is_empty() {
             Rest::Sleep
@@ -197,7 +268,7 @@ impl Worker {
     }
 
     fn timeout(&mut self, now_ms: u64) -> EpollTimeout {
-        if self.ready.front().is_some() {
+        if self.rounds.is_ready() {
             return EpollTimeout::ZERO;
         }
         match self.deadlines.next_ms(&mut self.connections) {
@@ -214,6 +285,10 @@ impl Worker {
         for _ in 0..ORDERS_MAX {
             match link.receive()? {
                 Order::Jobs(jobs) => {
+                    // They may have asked after a change that came after the last wait.
+                    if self.cache.is_watching() {
+                        self.cache.forget_changed(&mut self.files);
+                    }
                     turns.setting.gauges.take(turns.setting.index, jobs.len());
                     jobs.into_iter().for_each(|job| self.start(turns, job));
                 }
@@ -226,7 +301,7 @@ impl Worker {
                     self.draining = true;
                     while self.give_way(turns) {}
                     while let Some(slot) = self.deadlines.oldest(Wait::Request) {
-                        self.refuse(slot, Fault::Full);
+                        self.refuse(turns, slot);
                     }
                 }
                 Order::Nothing => break,
@@ -237,17 +312,18 @@ impl Worker {
     }
 
     fn start(&mut self, turns: &Turns, job: Job) {
-        let connection = Connection::new(job.socket, job.ticket, job.protocol);
-        let Ok(slot) = self.connections.insert(connection) else {
+        let client = self.rounds.enter(job.client);
+        let connection = Connection::new(job.socket, job.ticket, job.protocol, client);
+        let Some(slot) = self.connections.insert(connection) else {
             panic!("the pool gives no more than there are places");
         };
         match job.protocol {
-            Protocol::Ask => self.arm(turns, slot, Wait::Silent),
+            Protocol::Ask | Protocol::Http => self.arm(turns, slot, Wait::Silent),
             Protocol::Push => self.push(turns, slot),
         }
         self.turn(turns, slot);
         if self.draining && self.connections.get(slot).phase == Phase::Asking {
-            self.refuse(slot, Fault::Full);
+            self.refuse(turns, slot);
         }
     }
 
@@ -271,43 +347,60 @@ impl Worker {
         let connection = self.connections.get(slot);
         assert_eq!(connection.queued, Queue::None);
         connection.queued = Queue::Ready;
-        self.ready.push_back(&mut self.connections, slot);
+        let client = connection.client;
+        self.rounds.push(&mut self.connections, client, slot);
     }
 
-    /// Gives one turn to each connection that is ready now.
+    /// Gives each client that has something to do its share of turns. Who is alone with much to do
+    /// has some rounds before the next look for others.
     fn give_turns(&mut self, turns: &Turns) {
-        let Some(mut slot) = self.ready.front() else {
-            return;
-        };
-        // Those that come back are behind this one, the last of the round.
-        let last = self.ready.back();
-        loop {
-            self.ready.remove(&mut self.connections, slot);
-            self.connections.get(slot).queued = Queue::None;
-            self.turn(turns, slot);
-            if Some(slot) == last {
+        self.give_round(turns);
+        for _ in 1..LONE_ROUNDS_MAX {
+            if !self.rounds.has_one() {
                 return;
             }
-            match self.ready.front() {
-                Some(next) => slot = next,
-                None => return,
+            self.give_round(turns);
+        }
+    }
+
+    fn give_round(&mut self, turns: &Turns) {
+        for _ in 0..self.rounds.ring_count() {
+            let mut share = self.rounds.begin_share();
+            while let Some(slot) = self.rounds.next(&mut self.connections, &mut share) {
+                let connection = self.connections.get(slot);
+                connection.queued = Queue::None;
+                let (sent, answers) = (connection.sent, self.answers);
+                self.turn(turns, slot);
+                let sent = self.connections.get(slot).sent - sent;
+                let answers = self.answers.wrapping_sub(answers);
+                Rounds::spend(&mut share, sent.max(u64::from(answers) * ANSWER_COST_BYTES));
             }
+            self.rounds.end_share(&share);
         }
     }
 
     fn turn(&mut self, turns: &Turns, slot: Slot) {
-        let step = match self.connections.get(slot).phase {
+        match self.turn_of(turns, slot) {
+            Step::Again => self.make_ready(slot),
+            Step::Wait => self.register(turns, slot),
+            Step::End => self.end(turns, slot),
+        }
+    }
+
+    fn turn_of(&mut self, turns: &Turns, slot: Slot) -> Step {
+        let connection = self.connections.get(slot);
+        match connection.phase {
+            Phase::Asking if connection.protocol == Protocol::Http => {
+                self.take_requests(turns, slot)
+            }
             Phase::Asking => self.ask(turns, slot),
+            Phase::Page => self.list_page(turns, slot),
+            Phase::Parts => self.send_parts(turns, slot),
             Phase::Answering => self.answer(turns, slot),
             Phase::Listing => self.list(turns, slot),
             Phase::Acknowledging => self.acknowledge(slot),
             Phase::Lingering => self.linger(slot),
-            Phase::Free | Phase::Ended => return,
-        };
-        match step {
-            Step::Again => self.make_ready(slot),
-            Step::Wait => self.register(turns, slot),
-            Step::End => self.end(slot),
+            Phase::Free | Phase::Ended => panic!("only connections have turns"),
         }
     }
 
@@ -326,133 +419,13 @@ impl Worker {
             EpollEvent::new(flags, slot.index() as u64),
         ) {
             log::warn!("a connection ends, the kernel has no room to watch it: {errno}");
-            self.end(slot);
+            self.end(turns, slot);
         }
     }
 
     fn arm(&mut self, turns: &Turns, slot: Slot, wait: Wait) {
         self.deadlines
             .arm(&mut self.connections, slot, wait, turns.now_ms);
-    }
-
-    fn expire(&mut self, turns: &Turns) {
-        while let Some((slot, wait)) = self.deadlines.expired(&mut self.connections, turns.now_ms) {
-            match wait {
-                Wait::Silent | Wait::Request => {
-                    self.fail(turns, slot, Fault::TooSlow);
-                    self.turn(turns, slot);
-                }
-                Wait::Idle | Wait::Linger | Wait::None => self.end(slot),
-                Wait::Stall => self.stalled(turns, slot),
-                Wait::Cold => {
-                    if self.connections.get(slot).queued == Queue::None {
-                        self.make_ready(slot);
-                    }
-                }
-                Wait::Acknowledge => self.look_for_acknowledgement(turns, slot),
-                Wait::Pause => {
-                    self.send_late_end(turns, slot);
-                    self.turn(turns, slot);
-                }
-            }
-        }
-    }
-
-    /// Closes a connection. Its place stays taken until the pool knows.
-    fn end(&mut self, slot: Slot) {
-        self.deadlines.disarm(&mut self.connections, slot);
-        self.release_file(slot);
-        self.leave_listing(slot);
-        let connection = self.connections.get(slot);
-        connection.socket.close();
-        connection.phase = Phase::Ended;
-        match core::mem::replace(&mut connection.queued, Queue::Ended) {
-            Queue::None => {}
-            Queue::Ready => self.ready.remove(&mut self.connections, slot),
-            Queue::Listing => self.listing_queue.remove(&mut self.connections, slot),
-            Queue::Ended => panic!("a connection ends once"),
-        }
-        self.ended.push_back(&mut self.connections, slot);
-    }
-
-    fn release_file(&mut self, slot: Slot) {
-        let file = core::mem::replace(&mut self.connections.get(slot).file, FileSlot::NONE);
-        if file.is_some() && file != self.pushed {
-            self.files.remove(file);
-        }
-    }
-
-    /// Tells the pool which connections have ended; false when the link takes no more for now.
-    fn report(&mut self, link: &mut impl Link) -> Result<bool, Errno> {
-        while self.ended.front().is_some() || self.nothing_to_give {
-            let mut tickets: Vec<u32, REPORT_MAX> = Vec::new();
-            let mut next = self.ended.front();
-            while let Some(slot) = next {
-                if tickets.push(self.connections.get(slot).ticket).is_err() {
-                    break;
-                }
-                next = List::<QUEUE>::after(&mut self.connections, slot);
-            }
-            match link.report(&tickets) {
-                Ok(()) => self.nothing_to_give = false,
-                Err(Errno::EAGAIN) => return Ok(false),
-                Err(errno) => return Err(errno),
-            }
-            for _ in 0..tickets.len() {
-                let slot = self
-                    .ended
-                    .pop_front(&mut self.connections)
-                    .expect("as many as were told");
-                self.connections.remove(slot);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Ends the oldest connection that has no request in progress; false when there is none.
-    fn give_way(&mut self, turns: &Turns) -> bool {
-        while let Some(slot) = self.oldest_idle() {
-            let socket = self.connections.get(slot).socket.raw();
-            match sys::receive(socket, &mut self.buffer[..1], true) {
-                // A request has come meanwhile.
-                Ok(1..) => {
-                    self.arm(turns, slot, Wait::Request);
-                    if self.connections.get(slot).queued == Queue::None {
-                        self.make_ready(slot);
-                    }
-                }
-                _ => {
-                    self.refuse(slot, Fault::Full);
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
-    fn oldest_idle(&mut self) -> Option<Slot> {
-        let candidates = [
-            self.deadlines.oldest(Wait::Silent),
-            self.deadlines.oldest(Wait::Idle),
-        ];
-        candidates
-            .into_iter()
-            .flatten()
-            .min_by_key(|slot| self.connections.get(*slot).since_ms())
-    }
-
-    fn idle_since_ms(&mut self) -> Option<u64> {
-        self.oldest_idle()
-            .map(|slot| self.connections.get(slot).since_ms())
-    }
-
-    /// Ends a connection that is not in the midst of an answer, with a fault if the socket takes it.
-    fn refuse(&mut self, slot: Slot, fault: Fault) {
-        let socket = self.connections.get(slot).socket.raw();
-        let _ = sys::send(socket, &fault.car(), false);
-        // A part of a request that stays unread would make the close a reset, which eats the fault.
-        let _ = sys::receive(socket, &mut self.buffer, false);
-        self.end(slot);
     }
 }
 

@@ -37,8 +37,8 @@ impl Slab {
         }
     }
 
-    /// Gives the connection back if every place is taken.
-    pub(super) fn insert(&mut self, connection: Connection) -> Result<Slot, Connection> {
+    /// `None` if every place is taken.
+    pub(super) fn insert(&mut self, connection: Connection) -> Option<Slot> {
         let slot = match self.first_free.checked_sub(1) {
             Some(free) => {
                 self.first_free = self.entries[usize::from(free)].next_free();
@@ -48,11 +48,11 @@ impl Slab {
                 self.touched += 1;
                 Slot(self.touched - 1)
             }
-            None => return Err(connection),
+            None => return None,
         };
         self.taken += 1;
         self.entries[slot.index()] = connection;
-        Ok(slot)
+        Some(slot)
     }
 
     /// Frees the place of a connection that has ended.

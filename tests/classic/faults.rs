@@ -174,6 +174,8 @@ fn the_pushed_file_is_the_one_that_was_there() {
     let missing = folder.path().join("missing");
     let arguments = [
         "serve",
+        "--http",
+        "none",
         "--train",
         "127.0.0.1:0",
         "--push",

@@ -59,8 +59,11 @@ pub fn is_for(about: Pool, what: &str) -> bool {
 /// A running server.
 pub struct Server {
     child: Child,
-    /// Where it listens, in the order of its lines.
+    /// Where it listens, in the order of its lines: for trains, then for HTTP.
     pub addresses: Vec<SocketAddr>,
+    /// Where it listens at a path.
+    pub paths: Vec<String>,
+    output: Arc<Mutex<String>>,
     log: Arc<Mutex<String>>,
 }
 
@@ -71,7 +74,18 @@ impl Server {
         command
             .arg("serve")
             .arg(root)
-            .args(["--train", "127.0.0.1:0"])
+            .args(["--http", "none", "--train", "127.0.0.1:0"])
+            .args(options);
+        Self::from_command(command)
+    }
+
+    /// Starts `serve ROOT` for HTTP only on a free port of 127.0.0.1, and waits until it is ready.
+    pub fn http(root: &Path, options: &[&str]) -> Self {
+        let mut command = program::command("trainyard");
+        command
+            .arg("serve")
+            .arg(root)
+            .args(["--train", "none", "--http", "127.0.0.1:0"])
             .args(options);
         Self::from_command(command)
     }
@@ -79,10 +93,12 @@ impl Server {
     /// Starts what pushes `file`, as [`Server::start`].
     pub fn push(file: &Path, form: &str, options: &[&str]) -> Self {
         let mut command = program::command("trainyard");
-        command
-            .arg("serve")
-            .arg(file.parent().unwrap())
-            .args(["--train", "127.0.0.1:0"]);
+        command.arg("serve").arg(file.parent().unwrap()).args([
+            "--http",
+            "none",
+            "--train",
+            "127.0.0.1:0",
+        ]);
         command
             .arg("--push")
             .arg(file)
@@ -103,30 +119,30 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        let (mut errors, copy) = (child.stderr.take().unwrap(), Arc::clone(&log));
-        std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(size @ 1..) = errors.read(&mut bytes) {
-                copy.lock()
-                    .unwrap()
-                    .push_str(&String::from_utf8_lossy(&bytes[..size]));
-            }
-        });
-        let mut addresses = Vec::new();
-        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-            let line = line.unwrap();
+        let log = gathered(child.stderr.take().unwrap());
+        let (mut addresses, mut paths) = (Vec::new(), Vec::new());
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        while output.read_line(&mut line).unwrap() > 0 {
+            let line = std::mem::take(&mut line);
+            let line = line.trim_end_matches('\n');
             if line == "ready" {
                 return Self {
                     child,
                     addresses,
+                    paths,
+                    output: gathered(output),
                     log,
                 };
             }
             let address = line
                 .strip_prefix("train ")
+                .or_else(|| line.strip_prefix("http "))
                 .unwrap_or_else(|| panic!("line {line:?}"));
-            addresses.push(address.parse().unwrap());
+            match address.strip_prefix("unix:") {
+                Some(path) => paths.push(path.to_owned()),
+                None => addresses.push(address.parse().unwrap()),
+            }
         }
         let status = child.wait().unwrap();
         std::thread::sleep(Duration::from_millis(50));
@@ -190,6 +206,11 @@ impl Server {
         self.log.lock().unwrap().clone()
     }
 
+    /// What it has written to standard output since it was ready.
+    pub fn output(&self) -> String {
+        self.output.lock().unwrap().clone()
+    }
+
     /// Sends a signal to the parent.
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid()), signal).unwrap();
@@ -232,6 +253,21 @@ impl Drop for Server {
             eprintln!("--- the server's log\n{}---", self.log());
         }
     }
+}
+
+/// What comes out of a pipe, gathered by a thread.
+fn gathered(mut pipe: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+    let text = Arc::new(Mutex::new(String::new()));
+    let copy = Arc::clone(&text);
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(size @ 1..) = pipe.read(&mut bytes) {
+            copy.lock()
+                .unwrap()
+                .push_str(&String::from_utf8_lossy(&bytes[..size]));
+        }
+    });
+    text
 }
 
 /// Lets this process open as many files as it may: hundreds of clients are in it.

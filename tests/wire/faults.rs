@@ -103,7 +103,15 @@ fn a_file_that_the_server_may_not_read_is_refused() {
     command
         .arg(served.get_program())
         .args(served.get_args())
-        .args(["serve", "--train", "127.0.0.1:0", "--workers", "1"])
+        .args([
+            "serve",
+            "--http",
+            "none",
+            "--train",
+            "127.0.0.1:0",
+            "--workers",
+            "1",
+        ])
         .args(["--per-worker", "4"])
         .arg(root.path());
     let server = Server::from_command(command);

@@ -4,12 +4,12 @@
 //!
 //! ```json
 //! [
-//! {"name":"docs","type":"directory","mtime":"2026-11-24T13:05:00Z"},
+//! {"name":"docs","type":"directory","size":0,"mtime":"2026-11-24T13:05:00Z"},
 //! {"name":"a.txt","type":"file","size":1234,"mtime":"2026-11-24T13:05:00Z"}
 //! ]
 //! ```
 //!
-//! A directory has no `size`. A name that is not UTF-8 is no string of JSON: `name` shows U+FFFD
+//! The `size` of a directory is 0. A name that is not UTF-8 is no string of JSON: `name` shows U+FFFD
 //! for what it is not, and a member `href` has the name's bytes, percent-encoded, as the link to it in
 //! the page for people has them. It goes on to `?after=` as it is.
 
@@ -33,7 +33,7 @@ pub fn json_row(out: &mut impl Sink, entry: &Entry<'_>, is_first: bool) {
         put_url(out, entry.name);
     }
     if entry.is_folder {
-        out.text("\",\"type\":\"directory\"");
+        out.text("\",\"type\":\"directory\",\"size\":0");
     } else {
         out.text("\",\"type\":\"file\",\"size\":");
         out.number(entry.size, 1);

@@ -31,6 +31,7 @@ impl ProcessPool {
                             .push(Waiting {
                                 ticket,
                                 socket: job.socket,
+                                since_ms: sys::now_ms(),
                             })
                             .is_err()
                         {
@@ -142,6 +143,9 @@ impl ProcessPool {
             root: &self.setting.root,
             form: self.setting.form,
             gauges: desk.gauges,
+            cache_sharers: 1,
+            site: self.setting.site,
+            clock_floor_s: self.setting.clock_floor_s,
         };
         let mut link = Pair {
             descriptor: child_fd,

@@ -1,0 +1,137 @@
+//! How a folder is served over HTTP: what the command line says, checked once at start-up.
+
+use crate::limits::{HTTP_EXTRA_BYTES_MAX, NAME_BYTES, PATH_MAX};
+
+/// The port of an HTTP listener unless told otherwise.
+pub const PORT_DEFAULT: u16 = 8080;
+
+/// Header fields that the server makes itself; two of them would contradict each other.
+const OWN_FIELDS: [&str; 15] = [
+    "accept-ranges",
+    "allow",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "date",
+    "etag",
+    "keep-alive",
+    "last-modified",
+    "location",
+    "retry-after",
+    "transfer-encoding",
+    "x-content-type-options",
+];
+
+/// How files are served. Made at start-up, which may allocate, and only read afterwards.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Site {
+    /// Names of a folder's index files, in order; empty for `index.html`.
+    index: Vec<String>,
+    /// The file for paths that are not there, without a slash before it, and whether it goes out
+    /// as an error.
+    pub fallback: Option<(String, bool)>,
+    /// Whether folders without an index file are listed.
+    pub listing: bool,
+    /// Whether names that begin with a dot are served.
+    pub dotfiles: bool,
+    /// Whether each request is written to standard output.
+    pub access_log: bool,
+    /// Header lines of every answer, each with its line end.
+    pub extra: Vec<u8>,
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self {
+            index: Vec::new(),
+            fallback: None,
+            listing: true,
+            dotfiles: false,
+            access_log: false,
+            extra: Vec::new(),
+        }
+    }
+}
+
+impl Site {
+    /// The names of a folder's index files, in order.
+    pub fn index(&self) -> impl Iterator<Item = &str> {
+        let default = if self.index.is_empty() {
+            Some("index.html")
+        } else {
+            None
+        };
+        self.index.iter().map(String::as_str).chain(default)
+    }
+
+    /// Adds a name for index files.
+    ///
+    /// # Errors
+    /// One line that says what is wrong.
+    pub fn add_index(&mut self, name: &str) -> Result<(), String> {
+        if matches!(name, "" | "." | "..") || name.contains(['/', '\0']) || name.len() >= NAME_BYTES
+        {
+            return Err(format!(
+                "--index {name}: must be a file's name, as index.html"
+            ));
+        }
+        self.index.push(name.into());
+        Ok(())
+    }
+
+    /// Sets what is sent for a path that is not there: `FILE`, or `404:FILE`.
+    ///
+    /// # Errors
+    /// One line that says what is wrong.
+    pub fn set_fallback(&mut self, given: &str) -> Result<(), String> {
+        let (file, is_error) = match given.strip_prefix("404:") {
+            Some(file) => (file, true),
+            None => (given, false),
+        };
+        let file = file.trim_matches('/');
+        let is_plain = file
+            .split('/')
+            .all(|part| !matches!(part, "" | "." | "..") && part.len() < NAME_BYTES);
+        if !is_plain || file.contains('\0') || file.len() > PATH_MAX {
+            return Err(format!(
+                "--fallback {given}: must be a file beneath ROOT, as index.html or 404:errors/404.html"
+            ));
+        }
+        self.fallback = Some((file.into(), is_error));
+        Ok(())
+    }
+
+    /// Adds `NAME: VALUE` to every answer.
+    ///
+    /// # Errors
+    /// One line that says what is wrong.
+    pub fn add_header(&mut self, given: &str) -> Result<(), String> {
+        let wrong = |reason: &str| Err(format!("--header {given:?}: {reason}"));
+        let Some((name, value)) = given.split_once(':') else {
+            return wrong("must be 'NAME: VALUE'");
+        };
+        let value = value.trim_matches([' ', '\t']);
+        let is_token =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_token) {
+            return wrong("the name must be letters, digits and hyphens (RFC 9110, section 5.1)");
+        }
+        if value
+            .chars()
+            .any(|letter| letter.is_control() && letter != '\t')
+        {
+            return wrong("the value must be one line of text");
+        }
+        if OWN_FIELDS.contains(&name.to_ascii_lowercase().as_str()) {
+            return wrong("the server makes this header itself");
+        }
+        self.extra
+            .extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        if self.extra.len() > HTTP_EXTRA_BYTES_MAX {
+            return wrong("all added headers together are too long");
+        }
+        Ok(())
+    }
+}

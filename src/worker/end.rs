@@ -1,0 +1,181 @@
+//! How connections end: by their deadlines, to make way for others, and what the pool is told.
+
+use heapless::Vec;
+
+use super::connection::{Phase, Queue};
+use super::deadline::Wait;
+use super::list::{List, QUEUE};
+use super::slab::Slot;
+use super::{Turns, Worker};
+use crate::files::FileSlot;
+use crate::http::Status;
+use crate::limits::BOARD;
+use crate::link::{Link, Protocol, REPORT_MAX};
+use crate::sys::{self, Errno};
+use crate::train::Fault;
+
+impl Worker {
+    pub(super) fn expire(&mut self, turns: &Turns) {
+        while let Some((slot, wait)) = self.deadlines.expired(&mut self.connections, turns.now_ms) {
+            match wait {
+                Wait::Silent | Wait::Request
+                    if self.connections.get(slot).protocol == Protocol::Http =>
+                {
+                    self.refuse_request(turns, slot, wait, Status::TIMEOUT);
+                }
+                Wait::Silent | Wait::Request => {
+                    self.fail(turns, slot, Fault::TooSlow);
+                    self.turn(turns, slot);
+                }
+                Wait::Idle | Wait::None => self.end(turns, slot),
+                Wait::Linger => self.lingered(turns, slot),
+                Wait::Stall => self.stalled(turns, slot),
+                Wait::Cold => {
+                    if self.connections.get(slot).queued == Queue::None {
+                        self.make_ready(slot);
+                    }
+                }
+                Wait::Acknowledge => self.look_for_acknowledgement(turns, slot),
+                Wait::Pause => {
+                    self.send_late_end(turns, slot);
+                    self.turn(turns, slot);
+                }
+            }
+        }
+    }
+
+    /// An ended connection had time to read its last answer; one that still does gets more.
+    fn lingered(&mut self, turns: &Turns, slot: Slot) {
+        let connection = self.connections.get(slot);
+        let left = sys::unacknowledged(connection.socket.raw());
+        let acknowledged = connection.sent - left.min(connection.sent);
+        if acknowledged > connection.acknowledged {
+            connection.acknowledged = acknowledged;
+            connection.moment_ms = turns.now_ms;
+        }
+        if left == 0 || turns.now_ms - connection.moment_ms >= BOARD.stall_ms {
+            return self.end(turns, slot);
+        }
+        self.arm(turns, slot, Wait::Linger);
+    }
+
+    /// Closes a connection. Its place stays taken until the pool knows.
+    pub(super) fn end(&mut self, turns: &Turns, slot: Slot) {
+        if turns.setting.site.access_log {
+            self.log_kept(slot);
+        }
+        self.deadlines.disarm(&mut self.connections, slot);
+        self.release_file(slot);
+        self.leave_listing(slot);
+        self.forget_request(slot);
+        let connection = self.connections.get(slot);
+        connection.socket.close();
+        connection.phase = Phase::Ended;
+        let client = connection.client;
+        match core::mem::replace(&mut connection.queued, Queue::Ended) {
+            Queue::None => {}
+            Queue::Ready => self.rounds.remove(&mut self.connections, client, slot),
+            Queue::Listing => self.listing_queue.remove(&mut self.connections, slot),
+            Queue::Ended => panic!("a connection ends once"),
+        }
+        self.rounds.leave(client);
+        self.ended.push_back(&mut self.connections, slot);
+    }
+
+    pub(super) fn release_file(&mut self, slot: Slot) {
+        let file = core::mem::replace(&mut self.connections.get(slot).file, FileSlot::NONE);
+        if file.is_some() && file != self.pushed {
+            self.files.release(file);
+        }
+    }
+
+    /// Tells the pool which connections have ended; false when the link takes no more for now.
+    pub(super) fn report(&mut self, link: &mut impl Link) -> Result<bool, Errno> {
+        while self.ended.front().is_some() || self.nothing_to_give {
+            let mut tickets: Vec<u32, REPORT_MAX> = Vec::new();
+            let mut next = self.ended.front();
+            while let Some(slot) = next {
+                if tickets.push(self.connections.get(slot).ticket).is_err() {
+                    break;
+                }
+                next = List::<QUEUE>::after(&mut self.connections, slot);
+            }
+            match link.report(&tickets) {
+                Ok(()) => self.nothing_to_give = false,
+                Err(Errno::EAGAIN) => return Ok(false),
+                Err(errno) => return Err(errno),
+            }
+            for _ in 0..tickets.len() {
+                let slot = self
+                    .ended
+                    .pop_front(&mut self.connections)
+                    .expect("as many as were told");
+                self.connections.remove(slot);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Ends the oldest connection that has no request in progress; false when there is none.
+    pub(super) fn give_way(&mut self, turns: &Turns) -> bool {
+        while let Some(slot) = self.oldest_idle() {
+            let connection = self.connections.get(slot);
+            let socket = connection.socket.raw();
+            if connection.wait == Wait::Linger {
+                // It has its answer. Only what it may still send would have been read.
+                self.end(turns, slot);
+                return true;
+            }
+            match sys::receive(socket, &mut self.buffer[..1], true) {
+                // A request has come meanwhile.
+                Ok(1..) => {
+                    self.arm(turns, slot, Wait::Request);
+                    if self.connections.get(slot).queued == Queue::None {
+                        self.make_ready(slot);
+                    }
+                }
+                _ => {
+                    self.refuse(turns, slot);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// The connection that has been without a request for the longest, or has had its last answer.
+    fn oldest_idle(&mut self) -> Option<Slot> {
+        let lingering = self.deadlines.oldest(Wait::Linger).filter(|slot| {
+            let socket = self.connections.get(*slot).socket.raw();
+            sys::unacknowledged(socket) == 0
+        });
+        [Wait::Silent, Wait::Idle]
+            .into_iter()
+            .filter_map(|wait| self.deadlines.oldest(wait))
+            .chain(lingering)
+            .min_by_key(|slot| self.connections.get(*slot).since_ms())
+    }
+
+    /// Since when that has been so, as far as can be told without asking the system.
+    pub(super) fn idle_since_ms(&mut self) -> Option<u64> {
+        [Wait::Silent, Wait::Idle, Wait::Linger]
+            .into_iter()
+            .filter_map(|wait| self.deadlines.oldest(wait))
+            .map(|slot| self.connections.get(slot).since_ms())
+            .min()
+    }
+
+    /// Ends a connection that is not in the midst of an answer; it is told why if the socket takes it.
+    pub(super) fn refuse(&mut self, turns: &Turns, slot: Slot) {
+        let connection = self.connections.get(slot);
+        if connection.protocol == Protocol::Http {
+            let wait = connection.wait;
+            return self.refuse_request(turns, slot, wait, Status::UNAVAILABLE);
+        }
+        let socket = connection.socket.raw();
+        let _ = sys::send(socket, &Fault::Full.car(), false);
+        // A part of a request that stays unread would make the close a reset, which eats the fault.
+        let _ = sys::receive(socket, &mut self.buffer, false);
+        self.end(turns, slot);
+    }
+}

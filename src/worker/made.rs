@@ -1,0 +1,157 @@
+//! Answers over HTTP that are made and not read from a file: errors, redirects, and the like.
+
+use super::respond::{Body, Response};
+use crate::http::answer::{self, Manner};
+use crate::http::page;
+use crate::http::path::{self, Path};
+use crate::http::{self, Field, Method, Request, Room, Sink, Site, Status, prefers_html};
+use crate::limits::RETRY_AFTER_S;
+use crate::sys;
+
+/// The methods that files allow.
+pub(super) const ALLOW: &[u8] = b"Allow: GET, HEAD, OPTIONS\r\n";
+
+/// Who asks, as far as an error page depends on it.
+#[derive(Clone, Copy)]
+pub(super) struct Reader {
+    pub(super) is_head: bool,
+    pub(super) wants_html: bool,
+}
+
+impl Reader {
+    const UNKNOWN: Self = Self {
+        is_head: false,
+        wants_html: false,
+    };
+
+    pub(super) fn of(request: &Request) -> Self {
+        Self {
+            is_head: request.method == Method::Head,
+            wants_html: prefers_html(request.values(Field::Accept)),
+        }
+    }
+}
+
+/// Makes the answer to a client that no worker has a place for, into `room`: how many bytes.
+#[must_use]
+pub fn turn_away(received: &[u8], site: &Site, clock_floor_s: u64, room: &mut [u8]) -> usize {
+    let (reader, is_http10) = match http::parse(received) {
+        Ok(Some(request)) => (Reader::of(&request), request.is_http10),
+        _ => (Reader::UNKNOWN, false),
+    };
+    let real_s = sys::real_ms() / 1000;
+    let manner = Manner {
+        date_s: (real_s >= clock_floor_s).then_some(real_s),
+        is_http10,
+        keep_alive: false,
+        extra: &site.extra,
+    };
+    busy(&manner, reader, &mut Room::new(room)).made
+}
+
+/// The response that `out` holds, whose head has so many bytes.
+pub(super) fn made(status: Status, manner: &Manner, out: &Room, head: usize) -> Response {
+    Response {
+        status,
+        made: out.used(),
+        made_body: out.used() - head,
+        body: Body::None,
+        keep_alive: manner.keep_alive,
+    }
+}
+
+/// An error's page, with fields of its own.
+pub(super) fn error(
+    status: Status,
+    manner: &Manner,
+    reader: Reader,
+    out: &mut Room,
+    fields: impl FnOnce(&mut Room),
+) -> Response {
+    page_of(status, manner, reader, out, fields, |out| {
+        page::error_page(out, status.0, status.reason(), reader.wants_html, "");
+    })
+}
+
+/// The answer of a server that is full, or stops, or has no card.
+pub(super) fn busy(manner: &Manner, reader: Reader, out: &mut Room) -> Response {
+    let retry = |out: &mut Room| answer::number(out, "Retry-After", RETRY_AFTER_S.into());
+    page_of(Status::UNAVAILABLE, manner, reader, out, retry, |out| {
+        page::busy_page(out, reader.wants_html, RETRY_AFTER_S);
+    })
+}
+
+pub(super) fn page_of(
+    status: Status,
+    manner: &Manner,
+    reader: Reader,
+    out: &mut Room,
+    fields: impl FnOnce(&mut Room),
+    write: impl FnOnce(&mut Room),
+) -> Response {
+    let mut bytes = [0; page::PAGE_BYTES_MAX];
+    let mut text = Room::new(&mut bytes);
+    write(&mut text);
+    let size = text.used();
+    answer::begin(out, status, manner);
+    if reader.wants_html {
+        out.put(b"Content-Type: text/html; charset=utf-8\r\nContent-Security-Policy: ");
+        out.text(page::CONTENT_SECURITY_POLICY);
+    } else {
+        out.put(b"Content-Type: text/plain; charset=utf-8");
+    }
+    out.put(b"\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n");
+    fields(out);
+    answer::number(out, "Content-Length", size as u64);
+    answer::end(out, manner);
+    let head = out.used();
+    if !reader.is_head {
+        out.put(&bytes[..size]);
+    }
+    made(status, manner, out, head)
+}
+
+pub(super) fn options(manner: &Manner, out: &mut Room) -> Response {
+    answer::begin(out, Status::NO_CONTENT, manner);
+    out.put(ALLOW);
+    answer::end(out, manner);
+    made(Status::NO_CONTENT, manner, out, out.used())
+}
+
+/// The answer to ranges that all lie behind the end of a file of `size` bytes.
+pub(super) fn unsatisfiable(
+    size: u64,
+    manner: &Manner,
+    reader: Reader,
+    out: &mut Room,
+) -> Response {
+    error(Status::RANGE_NOT_SATISFIABLE, manner, reader, out, |out| {
+        out.put(b"Content-Range: bytes */");
+        out.number(size, 1);
+        out.put(b"\r\n");
+    })
+}
+
+/// Sends a client to the folder's path with a slash. It is made of the decoded path, so that two
+/// slashes at its start, which would name another host, are one.
+pub(super) fn redirect(
+    path: &Path,
+    query: Option<&[u8]>,
+    manner: &Manner,
+    reader: Reader,
+    out: &mut Room,
+) -> Response {
+    error(Status::MOVED, manner, reader, out, |out| {
+        out.put(b"Location: ");
+        for component in path.bytes.split(|byte| *byte == b'/') {
+            out.put(b"/");
+            path::encode(component, &mut |piece| out.put(piece));
+        }
+        out.put(b"/");
+        if let Some(query) = query {
+            out.put(b"?");
+            out.put(query);
+        }
+        out.put(b"\r\n");
+    })
+}

@@ -1,0 +1,402 @@
+//! Answering one HTTP request: from what is asked to a head, and a body or where it comes from.
+
+use super::Setting;
+use super::made::{ALLOW, Reader, busy, error, made, options, page_of, redirect, unsatisfiable};
+use super::page::is_json;
+use crate::files::{Cache, File, FileSlot, Files, Found, Located, Served, seek};
+use crate::http::answer::{self, Extent, Manner, Representation};
+use crate::http::listing::Query;
+use crate::http::page;
+use crate::http::parts::Parts;
+use crate::http::path::{self, Path};
+use crate::http::{
+    Encoding, Field, Method, Outcome, Ranges, Refusal, Request, Room, Sink, Status, Validators,
+    accepted, evaluate, range,
+};
+use crate::limits::CACHED_BODY_BYTES;
+use crate::sys;
+use crate::train::Fault;
+
+/// A file may change without a change of its time for so long, which is what FAT can tell apart.
+const SETTLED_NS: i128 = 2_000_000_000;
+/// Paths that are the server's own, whatever lies beneath the root.
+pub(super) const OWN: &[u8] = b"-";
+
+/// When a request is answered.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    /// Milliseconds on the monotonic clock.
+    pub(super) now_ms: u64,
+    /// Milliseconds since 1970, as far as the system knows.
+    pub(super) real_ms: u64,
+}
+
+impl Moment {
+    pub(super) fn now(now_ms: u64) -> Self {
+        let real_ms = sys::real_ms();
+        Self { now_ms, real_ms }
+    }
+}
+
+/// What is needed to answer.
+pub(super) struct Responder<'a> {
+    pub(super) setting: &'a Setting<'a>,
+    pub(super) cache: &'a mut Cache,
+    pub(super) files: &'a mut Files,
+    pub(super) moment: Moment,
+    /// The server is full or stops: nothing is answered but that.
+    pub(super) is_busy: bool,
+    /// The connection may be kept, as far as the server is concerned.
+    pub(super) keeps: bool,
+}
+
+/// What follows the bytes that a response has made.
+pub(super) enum Body {
+    /// Nothing.
+    None,
+    /// Bytes of a file: from this offset, so many.
+    File(FileSlot, u64, u64),
+    /// Several parts of a file, as the request says.
+    Parts(FileSlot, Encoding),
+    /// The entries of a folder, as the request says.
+    Listing(FileSlot),
+}
+
+/// An answer, of which the first bytes are made.
+pub(super) struct Response {
+    pub(super) status: Status,
+    /// Bytes made.
+    pub(super) made: usize,
+    /// Bytes of the body that are among them.
+    pub(super) made_body: usize,
+    pub(super) body: Body,
+    pub(super) keep_alive: bool,
+}
+
+/// The ranges that a request asks for, of those that a file of `size` bytes has.
+pub(super) fn ranges(request: &Request, size: u64) -> Ranges {
+    match request.value(Field::Range) {
+        Some(value) => range::parse(value, size),
+        None => Ranges::Whole,
+    }
+}
+
+impl<'a> Responder<'a> {
+    fn manner(&self, is_http10: bool, keep_alive: bool) -> Manner<'a> {
+        let real_s = self.moment.real_ms / 1000;
+        Manner {
+            date_s: (real_s >= self.setting.clock_floor_s).then_some(real_s),
+            is_http10,
+            keep_alive,
+            extra: &self.setting.site.extra,
+        }
+    }
+
+    /// Answers what is no request.
+    pub(super) fn refuse(&mut self, refusal: Refusal, out: &mut [u8]) -> Response {
+        let reader = Reader {
+            is_head: refusal.is_head,
+            wants_html: refusal.accepts_html,
+        };
+        let manner = self.manner(false, false);
+        error(refusal.status, &manner, reader, &mut Room::new(out), |_| {})
+    }
+
+    /// Answers a request. It blocks while the card is asked for what the cache lacks.
+    pub(super) fn respond(&mut self, request: &Request, out: &mut [u8]) -> Response {
+        let out = &mut Room::new(out);
+        let keep_alive = request.keep_alive && self.keeps && !self.is_busy;
+        let manner = &self.manner(request.is_http10, keep_alive);
+        let reader = || Reader::of(request);
+        if self.is_busy {
+            return busy(manner, reader(), out);
+        }
+        match request.method {
+            Method::Get | Method::Head => {}
+            Method::Options => return options(manner, out),
+            Method::Known => {
+                let status = Status::METHOD_NOT_ALLOWED;
+                return error(status, manner, reader(), out, |out| out.put(ALLOW));
+            }
+            Method::Unknown => {
+                return error(Status::NOT_IMPLEMENTED, manner, reader(), out, |_| {});
+            }
+        }
+        let path = match path::decode(request.path) {
+            Ok(path) => path,
+            Err(status) => return error(status, manner, reader(), out, |_| {}),
+        };
+        if path.bytes.split(|byte| *byte == b'/').next() == Some(OWN) {
+            return self.respond_of_itself(&path, manner, reader(), out);
+        }
+        let located = if path.is_hidden() && !self.setting.site.dotfiles {
+            Err(Fault::NotFound)
+        } else {
+            self.locate(&path.bytes, path.is_folder, request)
+        };
+        match located {
+            Ok(Located::File(served)) => {
+                self.respond_file(request, served, Status::OK, manner, out)
+            }
+            Ok(Located::NeedsSlash) => redirect(&path, request.query, manner, reader(), out),
+            Ok(Located::Folder(mut found)) => {
+                if self.setting.site.listing {
+                    return self.respond_folder(request, found, manner, out);
+                }
+                found.descriptor.close();
+                error(Status::FORBIDDEN, manner, reader(), out, |_| {})
+            }
+            Err(Fault::NotFound) => self.respond_missing(request, manner, out),
+            Err(fault) => error(status_of(fault), manner, reader(), out, |_| {}),
+        }
+    }
+
+    fn locate(
+        &mut self,
+        path: &[u8],
+        is_folder: bool,
+        request: &Request,
+    ) -> Result<Located, Fault> {
+        let accepted = accepted(request.values(Field::AcceptEncoding));
+        let place = self.setting.place();
+        let now_ms = self.moment.now_ms;
+        self.cache
+            .locate(self.files, place, path, is_folder, accepted, now_ms)
+    }
+
+    /// Answers for a path that is not there.
+    fn respond_missing(&mut self, request: &Request, manner: &Manner, out: &mut Room) -> Response {
+        let fallback = self.setting.site.fallback.as_ref();
+        if let Some((file, is_error)) = fallback
+            && let Ok(Located::File(served)) = self.locate(file.as_bytes(), false, request)
+        {
+            let status = if *is_error {
+                Status::NOT_FOUND
+            } else {
+                Status::OK
+            };
+            return self.respond_file(request, served, status, manner, out);
+        }
+        error(Status::NOT_FOUND, manner, Reader::of(request), out, |_| {})
+    }
+
+    /// Answers for the paths beneath `/-/`.
+    fn respond_of_itself(
+        &mut self,
+        path: &Path,
+        manner: &Manner,
+        reader: Reader,
+        out: &mut Room,
+    ) -> Response {
+        if path.bytes != b"-/health" || path.is_folder {
+            return error(Status::NOT_FOUND, manner, reader, out, |_| {});
+        }
+        if self.setting.root.read().is_err() {
+            return busy(manner, reader, out);
+        }
+        answer::begin(out, Status::OK, manner);
+        out.put(b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n");
+        answer::number(out, "Content-Length", page::HEALTHY.len() as u64);
+        answer::end(out, manner);
+        let head = out.used();
+        if !reader.is_head {
+            out.text(page::HEALTHY);
+        }
+        made(Status::OK, manner, out, head)
+    }
+
+    /// Begins the listing of a folder.
+    fn respond_folder(
+        &mut self,
+        request: &Request,
+        mut found: Found,
+        manner: &Manner,
+        out: &mut Room,
+    ) -> Response {
+        let reader = Reader::of(request);
+        let query = match Query::parse(request.query.unwrap_or_default()) {
+            Ok(query) => query,
+            Err(bad) => {
+                found.descriptor.close();
+                return page_of(
+                    Status::BAD_REQUEST,
+                    manner,
+                    reader,
+                    out,
+                    |_| {},
+                    |out| {
+                        let (status, reason) = (400, Status::BAD_REQUEST.reason());
+                        page::error_page(out, status, reason, reader.wants_html, bad.reason);
+                    },
+                );
+            }
+        };
+        let folder = self.files.insert(found);
+        if seek(self.files.get(folder), &query.after, query.order).is_err() {
+            self.files.release(folder);
+            return error(Status::NOT_FOUND, manner, reader, out, |_| {});
+        }
+        // Where a body comes in chunks, nobody needs to know its size beforehand.
+        let manner = &Manner {
+            keep_alive: manner.keep_alive && !manner.is_http10,
+            ..*manner
+        };
+        answer::begin(out, Status::OK, manner);
+        if is_json(request, &query) {
+            out.put(b"Content-Type: application/json\r\n");
+        } else {
+            out.put(b"Content-Type: text/html; charset=utf-8\r\nContent-Security-Policy: ");
+            out.text(page::CONTENT_SECURITY_POLICY);
+            out.put(b"\r\n");
+        }
+        out.put(b"X-Content-Type-Options: nosniff\r\nCache-Control: no-cache\r\nVary: Accept\r\n");
+        if !manner.is_http10 {
+            out.put(b"Transfer-Encoding: chunked\r\n");
+        }
+        answer::end(out, manner);
+        let head = out.used();
+        let body = if reader.is_head {
+            self.files.release(folder);
+            Body::None
+        } else {
+            Body::Listing(folder)
+        };
+        Response {
+            body,
+            ..made(Status::OK, manner, out, head)
+        }
+    }
+
+    fn respond_file(
+        &mut self,
+        request: &Request,
+        served: Served,
+        status: Status,
+        manner: &Manner,
+        out: &mut Room,
+    ) -> Response {
+        let file = self.files.get(served.file);
+        let size = file.size;
+        let validators = validators(file, served.encoding, self.moment.real_ms);
+        let tag = validators.tag();
+        let modified_s = validators.modified_s();
+        let representation = Representation {
+            tag: &tag,
+            // A client would take a date that is yet to come for a mistake (RFC 9110, 8.8.2.1).
+            modified_s: manner
+                .date_s
+                .is_none_or(|date_s| modified_s <= date_s)
+                .then_some(modified_s),
+            content_type: served.content_type,
+            encoding: served.encoding,
+            varies: served.varies,
+        };
+        let outcome = if status == Status::OK {
+            evaluate(request, &validators, representation.modified_s.is_some())
+        } else {
+            // What is sent in place of another file has no conditions.
+            Outcome::Proceed { range: false }
+        };
+        let ranges = match outcome {
+            Outcome::Proceed { range: true } => ranges(request, size),
+            Outcome::Proceed { range: false } => Ranges::Whole,
+            Outcome::NotModified | Outcome::PreconditionFailed => {
+                self.files.release(served.file);
+                let status = if outcome == Outcome::NotModified {
+                    Status::NOT_MODIFIED
+                } else {
+                    Status::PRECONDITION_FAILED
+                };
+                answer::file_unsent(out, status, manner, &representation);
+                return made(status, manner, out, out.used());
+            }
+        };
+        let (status, extent) = match &ranges {
+            Ranges::Whole => (status, Extent::Whole(size)),
+            Ranges::One(range) => (Status::PARTIAL, Extent::Part(*range, size)),
+            Ranges::Several(ranges) => {
+                let parts = Parts {
+                    ranges,
+                    file_size: size,
+                    content_type: served.content_type,
+                    tag: &tag,
+                };
+                (Status::PARTIAL, Extent::Parts(parts.size()))
+            }
+            Ranges::Unsatisfiable => {
+                self.files.release(served.file);
+                return unsatisfiable(size, manner, Reader::of(request), out);
+            }
+        };
+        answer::file(out, status, manner, &representation, extent);
+        let head = out.used();
+        let is_head = request.method == Method::Head;
+        let body = self.body(&served, extent, is_head, out);
+        Response {
+            body,
+            ..made(status, manner, out, head)
+        }
+    }
+
+    /// Puts a small body behind its head, or says where it comes from. The file is given back where
+    /// nothing more is sent of it.
+    fn body(&mut self, served: &Served, extent: Extent, is_head: bool, out: &mut Room) -> Body {
+        let (offset, size) = match extent {
+            Extent::Whole(size) => (0, size),
+            Extent::Part(range, _) => (range.first, range.size),
+            Extent::Parts(_) if !is_head => return Body::Parts(served.file, served.encoding),
+            Extent::Parts(_) => (0, 0),
+        };
+        if size > 0 && !is_head && !self.put_small(served, offset, size, out) {
+            return Body::File(served.file, offset, size);
+        }
+        self.files.release(served.file);
+        Body::None
+    }
+
+    /// Puts bytes of a small file into `out`: from memory, or from the page cache; false if that
+    /// cannot be done without waiting.
+    fn put_small(&mut self, served: &Served, offset: u64, size: u64, out: &mut Room) -> bool {
+        if size > CACHED_BODY_BYTES as u64 {
+            return false;
+        }
+        let size = size as usize;
+        if let Some(bytes) = self.cache.body(self.files, served) {
+            out.put(&bytes[offset as usize..][..size]);
+            return true;
+        }
+        let file = self.files.get(served.file).descriptor.raw();
+        out.fill(size, |room| {
+            sys::read_at(file, room, offset, true) == Ok(size)
+        })
+    }
+}
+
+/// What tells this state of a file from others, at a time.
+pub(super) fn validators(file: &File, encoding: Encoding, real_ms: u64) -> Validators {
+    Validators {
+        size: file.size,
+        mtime_ns: file.mtime_ns,
+        encoding,
+        is_weak: is_fresh(real_ms, file.mtime_ns),
+    }
+}
+
+/// Whether a file can still change without its time telling.
+fn is_fresh(real_ms: u64, mtime_ns: i64) -> bool {
+    let age_ns = i128::from(real_ms) * 1_000_000 - i128::from(mtime_ns);
+    // Half a millisecond of the clock may be cut off. A time that lies far ahead is that of a board
+    // without a clock, not of a change.
+    (-1_000_000..SETTLED_NS).contains(&age_ns)
+}
+
+fn status_of(fault: Fault) -> Status {
+    match fault {
+        Fault::NotFound => Status::NOT_FOUND,
+        Fault::NotAllowed => Status::FORBIDDEN,
+        Fault::TooLong => Status::URI_TOO_LONG,
+        Fault::Malformed => Status::BAD_REQUEST,
+        Fault::TooSlow => Status::TIMEOUT,
+        Fault::Full | Fault::Io => Status::UNAVAILABLE,
+    }
+}

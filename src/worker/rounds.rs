@@ -1,0 +1,314 @@
+//! Rounds of turns: fair by client, not by socket. Who opens sixteen connections has one client's
+//! share while others wait.
+
+use super::list::{List, QUEUE};
+use super::slab::{Slab, Slot};
+use crate::limits::{BOARD, CONNECTIONS_MAX};
+
+const BUCKETS: usize = 1024;
+/// What a turn counts for at least, in bytes: a small answer takes time too.
+const TURN_BYTES_MIN: u64 = 4096;
+
+/// A client among the worker's. 0 is none, so that a free connection is all zeroes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct ClientSlot(u16);
+
+impl ClientSlot {
+    pub(super) const NONE: Self = Self(0);
+
+    fn index(self) -> usize {
+        usize::from(self.0.checked_sub(1).expect("a client"))
+    }
+}
+
+/// One client. All zeroes is a free place.
+pub(super) struct Client {
+    key: u64,
+    /// Connections that are ready for a turn.
+    ready: List<QUEUE>,
+    ready_count: u16,
+    /// Connections.
+    users: u16,
+    /// The next one in the bucket; of a free place the next free one.
+    next: u16,
+    next_in_ring: u16,
+    is_in_ring: bool,
+}
+
+/// The clients that have connections, and the ring of those whose turn it is. All zeroes is none.
+pub(super) struct Rounds {
+    clients: [Client; CONNECTIONS_MAX],
+    buckets: [u16; BUCKETS],
+    touched: u16,
+    first_free: u16,
+    first_in_ring: u16,
+    last_in_ring: u16,
+    ring_count: u16,
+    ready_count: u16,
+}
+
+/// What one client may do in a round.
+pub(super) struct Share {
+    client: ClientSlot,
+    turns: u16,
+    bytes: u64,
+}
+
+impl Rounds {
+    pub(super) const fn new() -> Self {
+        const FREE: Client = Client {
+            key: 0,
+            ready: List::new(),
+            ready_count: 0,
+            users: 0,
+            next: 0,
+            next_in_ring: 0,
+            is_in_ring: false,
+        };
+        Self {
+            clients: [FREE; CONNECTIONS_MAX],
+            buckets: [0; BUCKETS],
+            touched: 0,
+            first_free: 0,
+            first_in_ring: 0,
+            last_in_ring: 0,
+            ring_count: 0,
+            ready_count: 0,
+        }
+    }
+
+    /// Whether some connection is ready for a turn.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready_count > 0
+    }
+
+    /// Whether one connection is ready and no other.
+    pub(super) fn has_one(&self) -> bool {
+        self.ready_count == 1
+    }
+
+    /// Clients whose turn it is, as many as make one round.
+    pub(super) fn ring_count(&self) -> u16 {
+        self.ring_count
+    }
+
+    /// Counts a connection of the client with this key.
+    pub(super) fn enter(&mut self, key: u64) -> ClientSlot {
+        let bucket = bucket_of(key);
+        let mut number = self.buckets[bucket];
+        while number != 0 {
+            let client = &mut self.clients[usize::from(number) - 1];
+            if client.key == key {
+                client.users += 1;
+                return ClientSlot(number);
+            }
+            number = client.next;
+        }
+        let number = if self.first_free != 0 {
+            let free = self.first_free;
+            self.first_free = self.clients[usize::from(free) - 1].next;
+            free
+        } else {
+            assert!(
+                usize::from(self.touched) < CONNECTIONS_MAX,
+                "a client for each connection"
+            );
+            self.touched += 1;
+            self.touched
+        };
+        let client = &mut self.clients[usize::from(number) - 1];
+        (client.key, client.users, client.next) = (key, 1, self.buckets[bucket]);
+        self.buckets[bucket] = number;
+        ClientSlot(number)
+    }
+
+    /// A connection of the client has ended.
+    pub(super) fn leave(&mut self, client: ClientSlot) {
+        let place = &mut self.clients[client.index()];
+        place.users -= 1;
+        // The ring still names it otherwise, and frees it when it comes by.
+        if place.users == 0 && !place.is_in_ring {
+            self.free(client);
+        }
+    }
+
+    fn free(&mut self, client: ClientSlot) {
+        let (key, next) = (
+            self.clients[client.index()].key,
+            self.clients[client.index()].next,
+        );
+        let bucket = bucket_of(key);
+        if self.buckets[bucket] == client.0 {
+            self.buckets[bucket] = next;
+        } else {
+            let mut before = self.buckets[bucket];
+            while self.clients[usize::from(before) - 1].next != client.0 {
+                before = self.clients[usize::from(before) - 1].next;
+            }
+            self.clients[usize::from(before) - 1].next = next;
+        }
+        self.clients[client.index()].next = self.first_free;
+        self.first_free = client.0;
+    }
+
+    /// A connection of the client is ready for a turn.
+    pub(super) fn push(&mut self, connections: &mut Slab, client: ClientSlot, slot: Slot) {
+        self.ready_count += 1;
+        let place = &mut self.clients[client.index()];
+        place.ready_count += 1;
+        place.ready.push_back(connections, slot);
+        if !place.is_in_ring {
+            self.append(client);
+        }
+    }
+
+    /// A connection is ready no more.
+    pub(super) fn remove(&mut self, connections: &mut Slab, client: ClientSlot, slot: Slot) {
+        self.ready_count -= 1;
+        let place = &mut self.clients[client.index()];
+        place.ready_count -= 1;
+        place.ready.remove(connections, slot);
+    }
+
+    fn append(&mut self, client: ClientSlot) {
+        self.clients[client.index()].is_in_ring = true;
+        self.clients[client.index()].next_in_ring = 0;
+        match self.last_in_ring.checked_sub(1) {
+            Some(last) => self.clients[usize::from(last)].next_in_ring = client.0,
+            None => self.first_in_ring = client.0,
+        }
+        self.last_in_ring = client.0;
+        self.ring_count += 1;
+    }
+
+    /// The share of the client that comes first in the ring, which must not be empty.
+    pub(super) fn begin_share(&self) -> Share {
+        let client = ClientSlot(self.first_in_ring);
+        Share {
+            client,
+            turns: self.clients[client.index()].ready_count,
+            bytes: BOARD.turn_bytes as u64,
+        }
+    }
+
+    /// The client's next connection, which is ready no more; `None` when its share is used up. Who
+    /// is alone has no need to share.
+    pub(super) fn next(&mut self, connections: &mut Slab, share: &mut Share) -> Option<Slot> {
+        let has_right = share.turns > 0 && (share.bytes > 0 || self.ring_count == 1);
+        let place = &mut self.clients[share.client.index()];
+        let slot = place.ready.front().filter(|_| has_right)?;
+        share.turns -= 1;
+        self.remove(connections, share.client, slot);
+        Some(slot)
+    }
+
+    /// Takes what a turn has sent off the share.
+    pub(super) fn spend(share: &mut Share, sent: u64) {
+        share.bytes = share.bytes.saturating_sub(sent.max(TURN_BYTES_MIN));
+    }
+
+    /// Puts the client last in the ring if it has more to do, or takes it out.
+    pub(super) fn end_share(&mut self, share: &Share) {
+        let place = &mut self.clients[share.client.index()];
+        assert_eq!(self.first_in_ring, share.client.0, "whose share it was");
+        place.is_in_ring = false;
+        self.first_in_ring = place.next_in_ring;
+        if self.first_in_ring == 0 {
+            self.last_in_ring = 0;
+        }
+        self.ring_count -= 1;
+        if place.ready_count > 0 {
+            self.append(share.client);
+        } else if place.users == 0 {
+            self.free(share.client);
+        }
+    }
+}
+
+fn bucket_of(key: u64) -> usize {
+    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize % BUCKETS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::Protocol;
+    use crate::sys::Descriptor;
+    use crate::worker::connection::Connection;
+
+    fn connect(slab: &mut Slab) -> Slot {
+        let connection = Connection::new(Descriptor::NONE, 0, Protocol::Http, ClientSlot::NONE);
+        slab.insert(connection).expect("room")
+    }
+
+    /// Runs rounds in which every turn sends `bytes` and makes its connection ready again.
+    fn turns(sockets: &[usize], bytes: u64, rounds: usize) -> Vec<usize> {
+        let mut slab = Box::new(Slab::new());
+        let mut all = Box::new(Rounds::new());
+        let mut owners = Vec::new();
+        for (number, sockets) in sockets.iter().enumerate() {
+            for _ in 0..*sockets {
+                let slot = connect(&mut slab);
+                let client = all.enter(number as u64);
+                all.push(&mut slab, client, slot);
+                owners.push((slot, client, number));
+            }
+        }
+        let mut counts = vec![0; sockets.len()];
+        for _ in 0..rounds {
+            for _ in 0..all.ring_count() {
+                let mut share = all.begin_share();
+                while let Some(slot) = all.next(&mut slab, &mut share) {
+                    let (_, client, number) = owners[slot.index()];
+                    counts[number] += 1;
+                    Rounds::spend(&mut share, bytes);
+                    all.push(&mut slab, client, slot);
+                }
+                all.end_share(&share);
+            }
+        }
+        counts
+    }
+
+    #[test]
+    fn sixteen_sockets_have_one_share() {
+        let large = BOARD.turn_bytes as u64;
+        assert_eq!(turns(&[16, 1, 1], large, 100), [100, 100, 100]);
+        assert_eq!(turns(&[16], large, 100), [1600], "who is alone has all");
+        let small = turns(&[64, 1], 100, 10);
+        assert_eq!(small, [640, 10], "small answers fit a share");
+    }
+
+    #[test]
+    fn clients_come_and_go() {
+        let mut slab = Box::new(Slab::new());
+        let mut all = Box::new(Rounds::new());
+        let slots: Vec<_> = (0..3000_u64)
+            .map(|key| (connect(&mut slab), all.enter(key * 7919)))
+            .collect();
+        assert_eq!(all.enter(7919), slots[1].1, "the same client");
+        all.leave(slots[1].1);
+        for (slot, client) in &slots {
+            all.push(&mut slab, *client, *slot);
+        }
+        // One goes while the ring names it.
+        all.remove(&mut slab, slots[5].1, slots[5].0);
+        all.leave(slots[5].1);
+        let mut seen = 0;
+        for _ in 0..all.ring_count() {
+            let mut share = all.begin_share();
+            while all.next(&mut slab, &mut share).is_some() {
+                seen += 1;
+            }
+            all.end_share(&share);
+        }
+        assert_eq!((seen, all.ring_count(), all.is_ready()), (2999, 0, false));
+        for (number, (_, client)) in slots.iter().enumerate() {
+            if number != 5 {
+                all.leave(*client);
+            }
+        }
+        assert!(all.buckets.iter().all(|first| *first == 0), "all are free");
+        assert!((0..3000_u64).all(|key| usize::from(all.enter(key).0) <= 3000));
+    }
+}
