@@ -19,7 +19,7 @@ pub(super) const BOARD: Board = Board {
     kept_requests: 64,
     arena_bytes: 128 * KIB,
     thread_stack_bytes: 256 * KIB,
-    stack_touched_bytes: 24 * KIB,
+    stack_touched_bytes: 40 * KIB,
     gather_us: 300,
     silent_ms: 10_000,
     request_ms: 10_000,
