@@ -195,7 +195,8 @@ impl Worker {
     /// No request is whole: keeps what is there of one.
     fn wait_for_rest(&mut self, turns: &Turns, slot: Slot, received: &Received) -> Step {
         let connection = self.connections.get(slot);
-        if connection.is_at_end {
+        // A client that sends no more has sent all that there is; peeking never gets to the end of it.
+        if connection.is_at_end || (received.is_peeked && connection.hung_up) {
             return Step::End;
         }
         let unread = connection.unread;
