@@ -116,7 +116,10 @@ fn nasty_names() -> Vec<OsString> {
 
 /// `docs` with folders in folders, `nasty`, and some files.
 fn fill(root: &Path) {
-    for (index, name) in ["docs/guides/old", "music", "nasty"].iter().enumerate() {
+    for (index, name) in ["docs", "docs/guides/old", "music", "nasty"]
+        .iter()
+        .enumerate()
+    {
         fs::create_dir_all(root.join(name)).unwrap();
         old_file(&root.join(name).join("readme.txt"), index as u64, 100);
     }

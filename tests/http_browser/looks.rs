@@ -37,8 +37,10 @@ pub(super) fn save_shots(browser: &mut Browser, name: &str) {
 #[track_caller]
 pub(super) fn assert_fits(browser: &mut Browser, width: u32) {
     browser.resize(width, 740);
-    let widths = browser.value("[document.documentElement.scrollWidth, innerWidth]");
-    assert_eq!(widths, json!([width, width]));
+    // A phone's window would grow with the page.
+    assert_eq!(browser.value("innerWidth"), width);
+    let needed = browser.value("document.documentElement.scrollWidth");
+    assert!(needed.as_u64() <= Some(width.into()), "{needed} in {width}");
 }
 
 #[test]
@@ -174,6 +176,6 @@ fn the_keyboard_leads_from_top_to_bottom() {
     ];
     assert_eq!(met, expected);
     browser.press("Enter", 13, "\r");
-    browser.wait_for("/docs/?after=guides&limit=1");
+    browser.wait_for("/docs/?limit=1&after=guides");
     yard.finish();
 }

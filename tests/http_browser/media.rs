@@ -67,12 +67,17 @@ fn draw(browser: &mut Browser, scene: u32, media_type: &str) -> Vec<u8> {
     base64(url.as_str().unwrap().strip_prefix(&prefix).unwrap())
 }
 
-/// The frame in a WebP file that has nothing else.
+/// The frame in a WebP file, which can have other chunks too (RFC 9649).
 fn key_frame(webp: &[u8]) -> Vec<u8> {
-    assert_eq!(&webp[..4], b"RIFF");
-    assert_eq!(&webp[8..16], b"WEBPVP8 ");
-    let size = u32::from_le_bytes(webp[16..20].try_into().unwrap());
-    webp[20..][..size as usize].to_vec()
+    assert_eq!((&webp[..4], &webp[8..12]), (&b"RIFF"[..], &b"WEBP"[..]));
+    let mut rest = &webp[12..];
+    loop {
+        let size = u32::from_le_bytes(rest[4..8].try_into().unwrap()) as usize;
+        if rest.starts_with(b"VP8 ") {
+            return rest[8..][..size].to_vec();
+        }
+        rest = &rest[8 + size.next_multiple_of(2)..];
+    }
 }
 
 /// A WebM file, with an index of its pictures before them (RFC 8794 and RFC 9559).
