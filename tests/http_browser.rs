@@ -128,6 +128,8 @@ fn fill(root: &Path) {
         ("boat.jpg", 120_000),
         ("Boat trip.jpg", 90_000),
         ("empty", 0),
+        // Browsers ask for it where a file cannot tell of another one.
+        ("favicon.ico", 0),
         ("notes.txt", 1500),
         (
             "a long name that does not fit in one line of a telephone's screen.txt",

@@ -7,7 +7,7 @@ use super::text::{Sink, put_html};
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; img-src data:; form-action 'self'; \
      base-uri 'none'; frame-ancestors 'none'; \
      style-src 'sha256-aGhy206voX6xkzfzrItPti+fcYvtZ1fW+Ods4GJbdOQ=' \
-     'sha256-rfHPtNGQ0FD4tlkjHCyl4jjOQr/ZlXFNfi+PH5ceXHU='";
+     'sha256-Z6obCOuEUvJ1+ijKgbRtiEYVZ6HbxjQuq1R9K8fd4MI='";
 
 /// The answer to a question for the server's health.
 pub const HEALTHY: &str = "ok\n";
