@@ -1,5 +1,5 @@
-//! Measures trainyard against small reference servers, on loopback: `tests/bench/run`; and its two
-//! pools against each other: `tests/bench/pools`.
+//! Measures trainyard against small reference servers, on loopback: `tests/bench/run`; its two pools
+//! against each other: `tests/bench/pools`; and against other HTTP servers: `tests/bench/http`.
 //!
 //! Figures of one run can be compared with each other only: all servers take turns, round by round,
 //! and a ratio is the median of the rounds' ratios, so that whatever else the machine does meanwhile
@@ -9,7 +9,12 @@
 mod client;
 #[path = "../common/mod.rs"]
 mod common;
+mod fair;
+mod http;
+mod http_client;
+mod latency;
 mod measure;
+mod peers;
 mod pools;
 mod reference;
 mod table;
@@ -41,10 +46,17 @@ const ROUNDS: usize = 7;
 const LEAST_OF_SENDS: f64 = 8.0;
 const LEAST_OF_SENDFILE: f64 = 0.4;
 
+/// What is measured.
+enum What {
+    Train,
+    Pools,
+    Http,
+}
+
 struct Options {
-    rounds: usize,
+    what: What,
+    rounds: Option<usize>,
     check: bool,
-    pools: bool,
 }
 
 fn main() -> ExitCode {
@@ -54,9 +66,9 @@ fn main() -> ExitCode {
         reference::serve(kind, Path::new(file));
     }
     let mut options = Options {
-        rounds: ROUNDS,
+        what: What::Train,
+        rounds: None,
         check: false,
-        pools: false,
     };
     let mut is_wanted = false;
     let mut rest = words.iter();
@@ -65,9 +77,10 @@ fn main() -> ExitCode {
             // Cargo says so when it is to measure; without it, it only tests that this starts.
             "--bench" => is_wanted = true,
             "--check" => options.check = true,
-            "--pools" => options.pools = true,
+            "--pools" => options.what = What::Pools,
+            "--http" => options.what = What::Http,
             "--rounds" => match rest.next().and_then(|number| number.parse().ok()) {
-                Some(rounds @ 1..=100) => options.rounds = rounds,
+                Some(rounds @ 1..=100) => options.rounds = Some(rounds),
                 _ => return fail("--rounds needs a number from 1 to 100"),
             },
             other => return fail(&format!("unknown option {other}")),
@@ -77,11 +90,12 @@ fn main() -> ExitCode {
         println!("nothing measured: start me by tests/bench/run");
         return ExitCode::SUCCESS;
     }
-    if options.pools {
-        pools::run(options.rounds);
-        return ExitCode::SUCCESS;
+    match options.what {
+        What::Train => return run(options.rounds.unwrap_or(ROUNDS), options.check),
+        What::Pools => pools::run(options.rounds.unwrap_or(ROUNDS)),
+        What::Http => http::run(options.rounds.unwrap_or(http::ROUNDS)),
     }
-    run(&options)
+    ExitCode::SUCCESS
 }
 
 fn fail(reason: &str) -> ExitCode {
@@ -89,16 +103,16 @@ fn fail(reason: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn run(options: &Options) -> ExitCode {
+fn run(rounds: usize, check: bool) -> ExitCode {
     let folder = tempfile::tempdir().unwrap();
     let (large, small) = (folder.path().join("large"), folder.path().join("small"));
     common::random_file(&large, 1, LARGE_BYTES);
     common::random_file(&small, 2, SMALL_BYTES);
 
-    table::print_conditions(options.rounds);
-    let trains = measure_trains(&large, options.rounds);
+    table::print_conditions(rounds);
+    let trains = measure_trains(&large, rounds);
     let (of_sends, of_sendfile) = table::print_trains(&trains);
-    let connections = measure_connections(&small, options.rounds);
+    let connections = measure_connections(&small, rounds);
     table::print_connections(&connections);
 
     let mut reached = true;
@@ -114,7 +128,7 @@ fn run(options: &Options) -> ExitCode {
         println!("- train throughput {ratio:.2} {what}; at least {least} is required: {verdict}");
         reached &= ratio >= least;
     }
-    ExitCode::from(u8::from(options.check && !reached))
+    ExitCode::from(u8::from(check && !reached))
 }
 
 /// The train's throughput and cost, in the order of [`table::TRAINS`].
@@ -139,7 +153,7 @@ fn measure_trains(large: &Path, rounds: usize) -> Rounds {
     ];
     let rounds = measure::interleave(servers.len(), rounds, |turn| {
         let (server, request, expected) = &servers[turn];
-        Cost::of(server, || {
+        Cost::of(&server.processes(), || {
             client::download(server.address(), request.as_deref(), *expected, LARGE_TIME)
         })
     });
@@ -162,7 +176,7 @@ fn measure_connections(small: &Path, rounds: usize) -> Rounds {
     ];
     measure::interleave(servers.len(), rounds, |turn| {
         let (server, (count, at_once, pause)) = &servers[turn];
-        Cost::of(server, || {
+        Cost::of(&server.processes(), || {
             client::connect_often(server.address(), *count, *at_once, *pause, expected)
         })
     })

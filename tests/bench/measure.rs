@@ -5,8 +5,6 @@ use std::time::{Duration, Instant};
 use nix::time::ClockId;
 use nix::unistd::Pid;
 
-use super::common::server::Server;
-
 /// What one server did in its turn of a round.
 pub struct Cost {
     /// Bytes or connections.
@@ -18,11 +16,9 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// Puts a load on a server; `load` returns the work that was done.
-    pub fn of(server: &Server, load: impl FnOnce() -> u64) -> Self {
-        let mut processes = server.children();
-        processes.push(server.pid());
-        let (cpu_before, start) = (cpu_time(&processes), Instant::now());
+    /// Puts a load on a server of these processes; `load` returns the work that was done.
+    pub fn of(processes: &[i32], load: impl FnOnce() -> u64) -> Self {
+        let (cpu_before, start) = (cpu_time(processes), Instant::now());
         let work = load() as f64;
         let seconds = start.elapsed().as_secs_f64();
         // What the server has yet to notice, such as the end of the last connection, counts too.
@@ -30,7 +26,7 @@ impl Cost {
         Self {
             work,
             seconds,
-            cpu_seconds: (cpu_time(&processes) - cpu_before).as_secs_f64(),
+            cpu_seconds: (cpu_time(processes) - cpu_before).as_secs_f64(),
         }
     }
 
@@ -52,6 +48,16 @@ fn cpu_time(processes: &[i32]) -> Duration {
         Duration::from(clock.now().unwrap())
     };
     processes.iter().map(clock).sum()
+}
+
+/// The memory of these processes, each page's share counted (proc(5), Pss).
+pub fn memory_kib(processes: &[i32]) -> u64 {
+    let of = |pid: &i32| -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+        let line = text.lines().find(|line| line.starts_with("Pss:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    processes.iter().map(of).sum()
 }
 
 /// What several servers cost, round by round.
@@ -80,7 +86,7 @@ impl Rounds {
     }
 }
 
-fn median(figures: impl Iterator<Item = f64>) -> f64 {
+pub fn median(figures: impl Iterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.collect();
     figures.sort_by(f64::total_cmp);
     let middle = figures.len() / 2;

@@ -1,6 +1,5 @@
 //! The process pool against the thread pool: the README's table.
 
-use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use trainyard::limits::CONNECTIONS_MAX;
 use super::common::ask::ask;
 use super::common::random_file;
 use super::common::server::{LIMIT, Pool, Server, raise_open_files};
-use super::measure::{Cost, Rounds, interleave};
+use super::measure::{Cost, Rounds, interleave, memory_kib};
 use super::{
     BUSY_AT_ONCE, BUSY_CONNECTIONS, LARGE_BYTES, LARGE_TIME, QUIET_CONNECTIONS, QUIET_TIME,
     SMALL_BYTES, client, table,
@@ -93,7 +92,7 @@ fn connections(
     let expected = client::train_bytes(small);
     interleave(servers.len(), rounds, |turn| {
         let server = &servers[turn];
-        Cost::of(server, || {
+        Cost::of(&server.processes(), || {
             client::connect_often(server.address(), count, at_once, pause, expected)
         })
     })
@@ -104,7 +103,7 @@ fn downloads(large: &Path, rounds: usize) -> Rounds {
     let expected = client::train_bytes(large);
     interleave(servers.len(), rounds, |turn| {
         let server = &servers[turn];
-        Cost::of(server, || {
+        Cost::of(&server.processes(), || {
             client::download(server.address(), None, expected, LARGE_TIME)
         })
     })
@@ -127,7 +126,7 @@ impl Holding {
         let memory_kib = HELD.map(|count| {
             held.extend(hold(&server, small, count - held.len()));
             std::thread::sleep(Duration::from_millis(50));
-            memory_kib(&server)
+            memory_kib(&server.processes())
         });
         held.extend(hold(&server, small, CONNECTIONS_MAX - held.len()));
         let held = held.iter().filter(|stream| is_open(stream)).count();
@@ -152,18 +151,6 @@ fn is_open(stream: &TcpStream) -> bool {
     let is_open = stream.peek(&mut [0]).is_err();
     stream.set_nonblocking(false).unwrap();
     is_open
-}
-
-/// The memory of all its processes, each page's share counted (proc(5), Pss).
-fn memory_kib(server: &Server) -> u64 {
-    let mut processes = server.children();
-    processes.push(server.pid());
-    let of = |pid: &i32| -> u64 {
-        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-        let line = text.lines().find(|line| line.starts_with("Pss:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    };
-    processes.iter().map(of).sum()
 }
 
 /// Kills the process of one worker: how many clients that takes, and what follows.

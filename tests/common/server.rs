@@ -190,6 +190,11 @@ impl Server {
             .collect()
     }
 
+    /// The numbers of all its processes.
+    pub fn processes(&self) -> Vec<i32> {
+        [vec![self.pid()], self.children()].concat()
+    }
+
     /// The numbers of its threads, in no order; an emulator has one more.
     pub fn threads(&self) -> Vec<i32> {
         std::fs::read_dir(format!("/proc/{}/task", self.pid()))
