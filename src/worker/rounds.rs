@@ -8,6 +8,9 @@ use crate::limits::{BOARD, CONNECTIONS_MAX};
 const BUCKETS: usize = 1024;
 /// What a turn counts for at least, in bytes: a small answer takes time too.
 const TURN_BYTES_MIN: u64 = 4096;
+/// What a client may send in a round.
+const SHARE_BYTES: i64 = BOARD.turn_bytes as i64;
+const _: () = assert!(SHARE_BYTES as u64 / TURN_BYTES_MIN <= u16::MAX as u64);
 
 /// A client among the worker's. 0 is none, so that a free connection is all zeroes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,6 +35,8 @@ pub(super) struct Client {
     /// The next one in the bucket; of a free place the next free one.
     next: u16,
     next_in_ring: u16,
+    /// What its last turn of a round sent beyond its share, in [`TURN_BYTES_MIN`].
+    debt: u16,
     is_in_ring: bool,
 }
 
@@ -51,7 +56,8 @@ pub(super) struct Rounds {
 pub(super) struct Share {
     client: ClientSlot,
     turns: u16,
-    bytes: u64,
+    /// Less than nothing when its last turn sent more than was left.
+    bytes: i64,
 }
 
 impl Rounds {
@@ -63,6 +69,7 @@ impl Rounds {
             users: 0,
             next: 0,
             next_in_ring: 0,
+            debt: 0,
             is_in_ring: false,
         };
         Self {
@@ -118,6 +125,7 @@ impl Rounds {
         };
         let client = &mut self.clients[usize::from(number) - 1];
         (client.key, client.users, client.next) = (key, 1, self.buckets[bucket]);
+        client.debt = 0;
         self.buckets[bucket] = number;
         ClientSlot(number)
     }
@@ -184,10 +192,11 @@ impl Rounds {
     /// The share of the client that comes first in the ring, which must not be empty.
     pub(super) fn begin_share(&self) -> Share {
         let client = ClientSlot(self.first_in_ring);
+        let place = &self.clients[client.index()];
         Share {
             client,
-            turns: self.clients[client.index()].ready_count,
-            bytes: BOARD.turn_bytes as u64,
+            turns: place.ready_count,
+            bytes: SHARE_BYTES - i64::from(place.debt) * TURN_BYTES_MIN as i64,
         }
     }
 
@@ -204,13 +213,21 @@ impl Rounds {
 
     /// Takes what a turn has sent off the share.
     pub(super) fn spend(share: &mut Share, sent: u64) {
-        share.bytes = share.bytes.saturating_sub(sent.max(TURN_BYTES_MIN));
+        share.bytes -= sent.max(TURN_BYTES_MIN) as i64;
     }
 
-    /// Puts the client last in the ring if it has more to do, or takes it out.
+    /// Puts the client last in the ring if it has more to do, or takes it out. Many connections with
+    /// small buffers would overdraw every share by one turn, so what is too much is its debt in the
+    /// next round: less than a share, that it still has a turn. Who is alone owes nobody.
     pub(super) fn end_share(&mut self, share: &Share) {
         let place = &mut self.clients[share.client.index()];
         assert_eq!(self.first_in_ring, share.client.0, "whose share it was");
+        let owed = if self.ring_count == 1 {
+            0
+        } else {
+            -share.bytes
+        };
+        place.debt = (owed.clamp(0, SHARE_BYTES - 1) / TURN_BYTES_MIN as i64) as u16;
         place.is_in_ring = false;
         self.first_in_ring = place.next_in_ring;
         if self.first_in_ring == 0 {
@@ -275,6 +292,8 @@ mod tests {
         let large = BOARD.turn_bytes as u64;
         assert_eq!(turns(&[16, 1, 1], large, 100), [100, 100, 100]);
         assert_eq!(turns(&[16], large, 100), [1600], "who is alone has all");
+        let parts = turns(&[16, 1, 1], large / 4 * 3, 100);
+        assert_eq!(parts, [134, 100, 100], "too much is paid back");
         let small = turns(&[64, 1], 100, 10);
         assert_eq!(small, [640, 10], "small answers fit a share");
     }

@@ -47,7 +47,6 @@ pub fn run(rounds: usize) {
         "One worker each, on processor {}; clients on {}.\n",
         cpus.server, cpus.client
     );
-    if std::env::var("ONLY").is_ok() { if std::env::var("ONLY").unwrap()=="fair" { fair::run(&root, &work, &files[3], cpus); } else { latency::run(&root, &work, &files[0], cpus); } return; }
     print_head();
     let peers = Peer::start_all(&root, &work, cpus);
     measure_requests(&peers, &files, rounds);

@@ -47,7 +47,9 @@ pub fn run(root: &Path, work: &Path, file: &Path, cpus: Cpus) {
         std::fs::File::create(folder.join(format!("entry {number:06}.txt"))).unwrap();
     }
     let peers = Peer::start_all(root, work, cpus);
-    println!("\n| 1 KB every 2 ms: median and p99 in ms | kept connection | new connection | listings/s |");
+    println!(
+        "\n| 1 KB every 2 ms: median and p99 in ms | kept connection | new connection | listings/s |"
+    );
     println!("| --- | ---: | ---: | ---: |");
     for (load, what) in LOADS {
         for peer in &peers {
