@@ -16,13 +16,14 @@ use super::measure::median;
 use super::peers::{Cpus, Kind, Peer};
 
 const ROUNDS: usize = 3;
-/// How long a round is.
+/// How long a round is, and what it leaves out at the start, when windows are still small.
 const TIME: Duration = Duration::from_secs(3);
+const START: Duration = Duration::from_millis(500);
 /// Clients with one connection, each from an address of its own: 127.0.0.2 and on.
 const SINGLE: u8 = 10;
-/// So nice are the servers: beside who is not, 15 leaves a thirtieth of the processor. Without that,
+/// So nice are the servers: beside who is not, 19 leaves a seventieth of the processor. Without that,
 /// what aria2c can take would be measured, not what a server gives it.
-const NICE: u32 = 15;
+const NICE: u32 = 19;
 
 /// Measures and prints the table.
 pub fn run(root: &Path, work: &Path, file: &Path, cpus: Cpus) {
@@ -87,6 +88,7 @@ fn round(peer: &Peer, work: &Path, file: &Path) -> (f64, f64) {
             scope.spawn(move || single(number));
         }
         let mut many = Many::start(peer, work, file);
+        std::thread::sleep(START);
         let (many_before, single_before) = (many.bytes(), bytes.load(Ordering::Relaxed));
         let start = Instant::now();
         while start.elapsed() < TIME && many.is_running() {
@@ -146,6 +148,7 @@ impl Many {
 
 impl Drop for Many {
     fn drop(&mut self) {
+        // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
