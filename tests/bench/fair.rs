@@ -35,7 +35,6 @@ pub fn run(root: &Path, work: &Path, file: &Path, cpus: Cpus) {
     let peers = kinds.map(|kind| Peer::start(kind, root, work, cpus, NICE));
     let is_over = AtomicBool::new(false);
     let mut shares = kinds.map(|_| Vec::new());
-    let mut rates = kinds.map(|_| Vec::new());
     std::thread::scope(|scope| {
         let _over = Over(&is_over);
         scope.spawn(|| {
@@ -48,20 +47,18 @@ pub fn run(root: &Path, work: &Path, file: &Path, cpus: Cpus) {
             for (index, peer) in peers.iter().enumerate() {
                 let (many, single) = round(peer, work, file);
                 shares[index].push(many / single);
-                rates[index].push(many + single * f64::from(SINGLE));
             }
         }
     });
     println!(
-        "\n| aria2c -x16 beside {SINGLE} clients with one connection each | its share, the mean of theirs = 1 | MB/s in all |"
+        "\n| aria2c -x16 beside {SINGLE} clients with one connection each | its share, the mean of theirs = 1 |"
     );
-    println!("| --- | ---: | ---: |");
+    println!("| --- | ---: |");
     for (index, kind) in kinds.iter().enumerate() {
         println!(
-            "| {} | {:.2} | {:.0} |",
+            "| {} | {:.2} |",
             kind.name(),
             median(shares[index].iter().copied()),
-            median(rates[index].iter().copied()) / 1e6,
         );
     }
 }
