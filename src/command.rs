@@ -84,9 +84,9 @@ fixed before the first client connects.
 Options:
   --http ADDR        HTTP listener, may be repeated (default: port 8080 on all addresses; `none`)
   --index NAME       a folder's index file, may be repeated (default index.html)
-  --fallback FILE    what is sent for a path that is not there, with 200; 404:FILE with 404
+  --fallback FILE    sent for a path that is not there, with 200; 404:FILE with 404; beneath ROOT
   --no-listing       no listings: 403 instead
-  --dotfiles         serve names that begin with a dot too
+  --dotfiles         serve names that begin with a dot over HTTP too (trains always do)
   --header TEXT      'NAME: VALUE' is added to every answer, may be repeated
   --access-log       one line per request on standard output, in the combined format
   --train ADDR       train listener, may be repeated (default: port 2000 on all addresses; `none`)

@@ -96,9 +96,7 @@ fn serve<C: Crew>(
     say(format_args!("ready"));
     let ended = pool.run();
     for bound in &listening.http {
-        if let Bound::Unix(path) = bound {
-            let _ = nix::unistd::unlink(path.as_path());
-        }
+        bound.remove();
     }
     if sys::heap_bytes() != heap_bytes {
         refuse("C's heap has changed while serving: this is a bug, please report it\n");

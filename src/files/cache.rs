@@ -390,7 +390,7 @@ fn resolve(
             found.descriptor.close();
             return Ok(Located::NeedsSlash);
         }
-        match find_index(root, site, &mut full) {
+        match find_index(root, site, &mut full)? {
             Some(mut index) => {
                 index.is_by_link |= found.is_by_link;
                 found.descriptor.close();
@@ -434,7 +434,11 @@ fn resolve(
 }
 
 /// Opens the first index file of a folder that is there, and makes `full` its path.
-fn find_index(root: &Root, site: &Site, full: &mut Vec<u8, PATH_MAX>) -> Option<Found> {
+fn find_index(
+    root: &Root,
+    site: &Site,
+    full: &mut Vec<u8, PATH_MAX>,
+) -> Result<Option<Found>, Fault> {
     let size = full.len();
     for name in site.index() {
         full.truncate(size);
@@ -444,15 +448,15 @@ fn find_index(root: &Root, site: &Site, full: &mut Vec<u8, PATH_MAX>) -> Option<
         if full.extend_from_slice(name.as_bytes()).is_err() {
             continue;
         }
-        if let Ok(mut found) = root.find(full) {
-            if !found.opened.is_folder {
-                return Some(found);
-            }
-            found.descriptor.close();
+        match root.find(full) {
+            Ok(found) if !found.opened.is_folder => return Ok(Some(found)),
+            Ok(mut folder) => folder.descriptor.close(),
+            Err(Fault::NotFound) => {}
+            Err(fault) => return Err(fault),
         }
     }
     full.truncate(size);
-    None
+    Ok(None)
 }
 
 /// Opens the file that has the same content in another encoding.

@@ -10,6 +10,6 @@ mod watches;
 
 pub use cache::{CACHED_FILES_BYTES, Cache, Files, Located, Place, Served};
 pub use listing::{Listing, RowsEnd, seek};
-pub use root::{Found, Root, pushed};
+pub use root::{Found, Root, pushed, read_folder};
 pub use table::{File, FileSlot, FileTable};
 pub use walk::Progress;

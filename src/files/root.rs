@@ -65,7 +65,7 @@ impl Root {
     /// `ENOENT` when the folder was removed, `EIO` when the card was.
     pub fn read(&self) -> Result<(), Errno> {
         let (mut folder, _) = self.open_at(c".")?;
-        let read = sys::getdents(folder.raw(), &mut [0; 1024]).map(drop);
+        let read = read_folder(folder.raw());
         folder.close();
         read
     }
@@ -151,6 +151,14 @@ impl Root {
         }
         if folder.is_open() { Ok(folder) } else { result }
     }
+}
+
+/// Reads a part of an open folder, only to see whether that can be done: see [`Root::read`].
+///
+/// # Errors
+/// What getdents64(2) says.
+pub fn read_folder(folder: i32) -> Result<(), Errno> {
+    sys::getdents(folder, &mut [0; 1024]).map(drop)
 }
 
 /// Opens the file that is to be pushed: as on any command line, also outside the root.

@@ -14,6 +14,8 @@ pub struct Manner<'a> {
     pub keep_alive: bool,
     /// The header lines that the command line adds.
     pub extra: &'a [u8],
+    /// The same for answers that say themselves how long they may be kept.
+    pub extra_made: &'a [u8],
 }
 
 /// What the head of a file says of it.
@@ -56,12 +58,21 @@ pub fn begin(out: &mut impl Sink, status: Status, manner: &Manner) {
 
 /// Writes the fields that every answer ends with, and the empty line.
 pub fn end(out: &mut impl Sink, manner: &Manner) {
+    end_with(out, manner, manner.extra);
+}
+
+/// The same for an answer that has a `Cache-Control` of its own.
+pub fn end_made(out: &mut impl Sink, manner: &Manner) {
+    end_with(out, manner, manner.extra_made);
+}
+
+fn end_with(out: &mut impl Sink, manner: &Manner, extra: &[u8]) {
     if !manner.keep_alive {
         out.put(b"Connection: close\r\n");
     } else if manner.is_http10 {
         out.put(b"Connection: keep-alive\r\n");
     }
-    out.put(manner.extra);
+    out.put(extra);
     out.put(b"\r\n");
 }
 

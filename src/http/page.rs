@@ -97,6 +97,7 @@ pub(super) fn put_style(out: &mut impl Sink, style: &str) {
 /// What a status means to who reads the page, and what can be done.
 fn meaning(status: u16) -> &'static str {
     match status {
+        301 => "This is a folder: its address ends in a slash.",
         400 => "The server does not understand this request. Check the address.",
         401 => "This needs a name and a password.",
         403 => "This is not to be had here. Ask the one who runs the server.",

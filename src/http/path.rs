@@ -54,7 +54,8 @@ impl Path {
 ///
 /// # Errors
 /// 400 for a path that does not begin with a slash, for a malformed escape, for an escaped slash
-/// and for NUL. 414 for a component of 256 bytes or more, and for more than `PATH_MAX` bytes.
+/// and for NUL. 404 for a component of 256 bytes or more, which no file has; 414 for more than `PATH_MAX`
+/// bytes.
 pub fn decode(raw_path: &[u8]) -> Result<Path, Status> {
     let Some(components) = raw_path.strip_prefix(b"/") else {
         return Err(Status::BAD_REQUEST);
@@ -91,7 +92,7 @@ fn component(raw: &[u8]) -> Result<Vec<u8, { NAME_BYTES - 1 }>, Status> {
         if matches!(byte, 0 | b'/') {
             return Err(Status::BAD_REQUEST);
         }
-        component.push(byte).map_err(|_| Status::URI_TOO_LONG)?;
+        component.push(byte).map_err(|_| Status::NOT_FOUND)?;
         rest = behind;
     }
     Ok(component)
@@ -179,7 +180,7 @@ mod tests {
         let component = ["/", &"x".repeat(255)].concat();
         assert!(decode(component.as_bytes()).is_ok());
         let longer = [&component, "x"].concat();
-        assert_eq!(decode(longer.as_bytes()), Err(Status::URI_TOO_LONG));
+        assert_eq!(decode(longer.as_bytes()), Err(Status::NOT_FOUND));
         let escaped = ["/", &"%41".repeat(255)].concat();
         assert_eq!(decode(escaped.as_bytes()).unwrap().bytes, [b'A'; 255]);
         let longest = "/abcd".repeat(200) + "e";

@@ -40,6 +40,8 @@ pub struct Site {
     pub access_log: bool,
     /// Header lines of every answer, each with its line end.
     pub extra: Vec<u8>,
+    /// The same without `Cache-Control`, for answers that have one of their own.
+    pub extra_made: Vec<u8>,
 }
 
 impl Default for Site {
@@ -51,6 +53,7 @@ impl Default for Site {
             dotfiles: false,
             access_log: false,
             extra: Vec::new(),
+            extra_made: Vec::new(),
         }
     }
 }
@@ -90,6 +93,14 @@ impl Site {
             Some(file) => (file, true),
             None => (given, false),
         };
+        let has_other_status = given.split_once(':').is_some_and(|(status, _)| {
+            status.len() == 3 && status != "404" && status.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        if has_other_status {
+            return Err(format!(
+                "--fallback {given}: the status can be 404, or 200 if none is given"
+            ));
+        }
         let file = file.trim_matches('/');
         let is_plain = file
             .split('/')
@@ -127,8 +138,11 @@ impl Site {
         if OWN_FIELDS.contains(&name.to_ascii_lowercase().as_str()) {
             return wrong("the server makes this header itself");
         }
-        self.extra
-            .extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        let line = format!("{name}: {value}\r\n");
+        self.extra.extend_from_slice(line.as_bytes());
+        if !name.eq_ignore_ascii_case("cache-control") {
+            self.extra_made.extend_from_slice(line.as_bytes());
+        }
         if self.extra.len() > HTTP_EXTRA_BYTES_MAX {
             return wrong("all added headers together are too long");
         }

@@ -1,6 +1,7 @@
 //! Opening the listening sockets, at start-up.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use heapless::Vec as FixedVec;
@@ -15,15 +16,26 @@ use crate::sys::{self, Errno};
 pub(super) enum Bound {
     /// At an address, its port never 0.
     Ip(SocketAddr),
-    /// At a path.
-    Unix(PathBuf),
+    /// At a path, as the file of this number.
+    Unix(PathBuf, u64),
+}
+
+impl Bound {
+    /// Removes the socket from the file system, if it is still the one that was made.
+    pub(super) fn remove(&self) {
+        if let Self::Unix(path, inode) = self
+            && std::fs::symlink_metadata(path).is_ok_and(|now| now.ino() == *inode)
+        {
+            let _ = nix::unistd::unlink(path.as_path());
+        }
+    }
 }
 
 impl core::fmt::Display for Bound {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Ip(address) => address.fmt(formatter),
-            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+            Self::Unix(path, _) => write!(formatter, "unix:{}", path.display()),
         }
     }
 }
@@ -83,6 +95,8 @@ impl Listening {
             Errno::EACCES if matches!(address, Address::Unix(_)) => format!("{option} {shown}: permission denied; the folder must be writable"),
             Errno::EACCES => format!("{option} {shown}: ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a higher one"),
             Errno::EADDRNOTAVAIL => format!("{option} {shown}: this machine has no such address"),
+            Errno::EEXIST => format!("{option} {shown}: there is a file or folder of that name; choose another path"),
+            Errno::EINVAL => format!("{option} {shown}: cannot be listened on; a link-local address needs an interface, which ADDR cannot name: listen on all addresses instead"),
             Errno::ENOENT => format!("{option} {shown}: there is no such folder"),
             Errno::ENAMETOOLONG => format!("{option} {shown}: the path of a Unix socket has at most 107 bytes"),
             Errno::E2BIG => format!("{option} {shown}: more than this board's {LISTENERS_MAX} listeners"),
@@ -128,7 +142,11 @@ impl Listening {
 
     fn listen_unix(&mut self, path: &Path, protocol: Protocol) -> Result<(), Errno> {
         let socket = sys::listen_unix(path)?;
-        self.keep(Listener { socket, protocol }, Bound::Unix(path.into()))
+        let inode = std::fs::symlink_metadata(path).map_or(0, |now| now.ino());
+        self.keep(
+            Listener { socket, protocol },
+            Bound::Unix(path.into(), inode),
+        )
     }
 
     fn keep(&mut self, listener: Listener, bound: Bound) -> Result<(), Errno> {

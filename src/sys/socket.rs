@@ -59,7 +59,7 @@ pub fn listen(
 }
 
 /// Opens a non-blocking listening socket at a path of the file system (unix(7)). A socket that is
-/// left there from before, and that nobody listens to, is replaced.
+/// left there from before, and that nobody listens to, is replaced; `EEXIST` for anything else.
 pub fn listen_unix(path: &std::path::Path) -> Result<Descriptor, Errno> {
     let new = || {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
@@ -69,10 +69,13 @@ pub fn listen_unix(path: &std::path::Path) -> Result<Descriptor, Errno> {
     let address = UnixAddr::new(path)?;
     let bound = match bind(owned.as_raw_fd(), &address) {
         Err(Errno::EADDRINUSE) => {
-            let is_left_over = std::fs::symlink_metadata(path)
-                .is_ok_and(|metadata| metadata.file_type().is_socket())
-                && nix::sys::socket::connect(new()?.as_raw_fd(), &address)
-                    == Err(Errno::ECONNREFUSED);
+            let is_socket = std::fs::symlink_metadata(path)
+                .is_ok_and(|metadata| metadata.file_type().is_socket());
+            if !is_socket {
+                return Err(Errno::EEXIST);
+            }
+            let is_left_over =
+                nix::sys::socket::connect(new()?.as_raw_fd(), &address) == Err(Errno::ECONNREFUSED);
             if !is_left_over {
                 return Err(Errno::EADDRINUSE);
             }
@@ -127,9 +130,9 @@ pub fn accept(listener: &Descriptor) -> Result<(Descriptor, Peer), Errno> {
     Ok((Descriptor::from_raw(socket), peer))
 }
 
-/// Who is at the other end of a socket: getpeername(2). `None` for one of the file system.
-#[must_use]
-pub fn peer(socket: RawFd) -> Option<Peer> {
+/// Who is at the other end of a socket: getpeername(2). An unspecified address for a socket of the
+/// file system; `ENOTCONN` once the client has broken off.
+pub fn peer(socket: RawFd) -> Result<Peer, Errno> {
     let mut address = MaybeUninit::<libc::sockaddr_storage>::zeroed();
     let mut size = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
     // SAFETY: `address` has the size that is said; zeroes are a value of it.
@@ -137,8 +140,8 @@ pub fn peer(socket: RawFd) -> Option<Peer> {
         let done = libc::getpeername(socket, address.as_mut_ptr().cast(), &raw mut size);
         (done, address.assume_init())
     };
-    let peer = peer_of(&address);
-    (done == 0 && peer.0 != Ipv6Addr::UNSPECIFIED).then_some(peer)
+    check(i64::from(done))?;
+    Ok(peer_of(&address))
 }
 
 fn peer_of(address: &libc::sockaddr_storage) -> Peer {

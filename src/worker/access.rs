@@ -1,6 +1,7 @@
 //! The access log: one line for each request, in the combined format, on standard output.
 
 use core::fmt::Write;
+use core::net::Ipv6Addr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use heapless::Vec;
@@ -9,7 +10,7 @@ use super::Worker;
 use super::http::{Batch, Received};
 use super::slab::Slot;
 use crate::http::{self, Field, date};
-use crate::sys;
+use crate::sys::{self, Peer};
 
 /// Bytes of the longest line; a pipe takes so many whole or not at all (pipe(7), PIPE_BUF).
 const LINE_BYTES: usize = 4096;
@@ -30,7 +31,12 @@ impl Worker {
         for answered in &batch.answers[..count] {
             let request = &self.input[answered.request..received.size];
             let socket = self.connections.get(slot).socket.raw();
-            log(socket, request, answered.status.0, answered.body);
+            log(
+                sys::peer(socket).ok(),
+                request,
+                answered.status.0,
+                answered.body,
+            );
         }
     }
 
@@ -42,19 +48,26 @@ impl Worker {
             return;
         }
         let sent = connection.position;
-        if let Ok(received) = self.receive_requests(slot) {
-            let socket = self.connections.get(slot).socket.raw();
-            log(socket, &self.input[..received.size], status, sent);
+        if connection.kept.is_some() {
+            // The client may have gone, so nobody is asked.
+            let (request, peer) = (
+                self.kept.get(connection.kept),
+                self.kept.peer(connection.kept),
+            );
+            log(Some(peer), request, status, sent);
+        } else if let Ok(received) = self.receive_requests(slot) {
+            let peer = sys::peer(self.connections.get(slot).socket.raw());
+            log(peer.ok(), &self.input[..received.size], status, sent);
         }
     }
 }
 
 /// Writes a line about a request, which `bytes` begin with.
-fn log(socket: i32, bytes: &[u8], status: u16, sent: u64) {
+fn log(peer: Option<Peer>, bytes: &[u8], status: u16, sent: u64) {
     static IS_STUCK: AtomicBool = AtomicBool::new(false);
     let mut line = Line::new();
     // What does not fit is cut off.
-    let _ = write_peer(&mut line, socket);
+    let _ = write_peer(&mut line, peer);
     let _ = write!(line, " - - [");
     let _ = line.extend_from_slice(&date::write_log(sys::real_ms() / 1000));
     let _ = write!(line, "] \"");
@@ -81,13 +94,14 @@ fn log(socket: i32, bytes: &[u8], status: u16, sent: u64) {
     }
 }
 
-fn write_peer(line: &mut Line, socket: i32) -> core::fmt::Result {
-    match sys::peer(socket) {
+fn write_peer(line: &mut Line, peer: Option<Peer>) -> core::fmt::Result {
+    match peer {
+        None => write!(line, "-"),
+        Some((Ipv6Addr::UNSPECIFIED, _)) => write!(line, "unix:"),
         Some((address, _)) => match address.to_ipv4_mapped() {
             Some(four) => write!(line, "{four}"),
             None => write!(line, "{address}"),
         },
-        None => write!(line, "unix:"),
     }
 }
 

@@ -334,6 +334,12 @@ impl Worker {
         let keeps = depends || (is_logged && !is_whole);
         let start = if keeps { last.request } else { batch.used };
         self.keep_from(slot, start, received);
+        if is_logged && keeps {
+            let connection = self.connections.get(slot);
+            if let Ok(peer) = sys::peer(connection.socket.raw()) {
+                self.kept.set_peer(connection.kept, peer);
+            }
+        }
         let status = if keeps { response.status.0 } else { 0 };
         match response.body {
             Body::None => return self.request_answered(turns, slot, batch.is_full),
@@ -393,6 +399,14 @@ impl Worker {
             return Step::End;
         }
         let again = connection.unread || more || connection.kept.is_some();
+        if self.draining && !again {
+            // It was kept when its answer was begun; now nothing more is to come from here.
+            return if sys::unacknowledged(connection.socket.raw()) == 0 {
+                Step::End
+            } else {
+                self.begin_lingering(turns, slot)
+            };
+        }
         let wait = if connection.kept.is_some() {
             Wait::Request
         } else {

@@ -2,9 +2,12 @@
 //! the midst of what is made of them. Few are, so there are few places; while all are taken, bytes
 //! stay in the kernel's buffers instead.
 
+use core::net::Ipv6Addr;
+
 use heapless::Vec;
 
 use crate::limits::{BOARD, HTTP_HEAD_BYTES_MAX};
+use crate::sys::Peer;
 
 /// A place. 0 is none, so that a free connection is all zeroes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,6 +24,8 @@ impl KeptSlot {
 /// All places. All zeroes is none taken.
 pub(super) struct Kept {
     bytes: [Vec<u8, HTTP_HEAD_BYTES_MAX, u16>; BOARD.kept_requests],
+    /// Whose they are, for the access log.
+    peers: [Peer; BOARD.kept_requests],
     is_taken: [bool; BOARD.kept_requests],
     taken: u8,
 }
@@ -29,6 +34,7 @@ impl Kept {
     pub(super) const fn new() -> Self {
         Self {
             bytes: [const { Vec::new() }; BOARD.kept_requests],
+            peers: [(Ipv6Addr::UNSPECIFIED, 0); BOARD.kept_requests],
             is_taken: [false; BOARD.kept_requests],
             taken: 0,
         }
@@ -67,6 +73,18 @@ impl Kept {
             Some(index) => &self.bytes[usize::from(index)],
             None => &[],
         }
+    }
+
+    /// Remembers whose the bytes of a place are, if it is one.
+    pub(super) fn set_peer(&mut self, slot: KeptSlot, peer: Peer) {
+        if let Some(index) = slot.0.checked_sub(1) {
+            self.peers[usize::from(index)] = peer;
+        }
+    }
+
+    /// See [`Kept::set_peer`].
+    pub(super) fn peer(&self, slot: KeptSlot) -> Peer {
+        self.peers[usize::from(slot.0.checked_sub(1).expect("a place"))]
     }
 
     /// Frees a place, if it is one.

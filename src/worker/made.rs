@@ -45,6 +45,7 @@ pub fn turn_away(received: &[u8], site: &Site, clock_floor_s: u64, room: &mut [u
         is_http10,
         keep_alive: false,
         extra: &site.extra,
+        extra_made: &site.extra_made,
     };
     busy(&manner, reader, &mut Room::new(room)).made
 }
@@ -103,7 +104,7 @@ pub(super) fn page_of(
     out.put(b"\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n");
     fields(out);
     answer::number(out, "Content-Length", size as u64);
-    answer::end(out, manner);
+    answer::end_made(out, manner);
     let head = out.used();
     if !reader.is_head {
         out.put(&bytes[..size]);
@@ -116,6 +117,16 @@ pub(super) fn options(manner: &Manner, out: &mut Room) -> Response {
     out.put(ALLOW);
     answer::end(out, manner);
     made(Status::NO_CONTENT, manner, out, out.used())
+}
+
+/// The answer while the root, or a folder, cannot be read.
+pub(super) fn unreadable(manner: &Manner, reader: Reader, out: &mut Room) -> Response {
+    let retry = |out: &mut Room| answer::number(out, "Retry-After", RETRY_AFTER_S.into());
+    page_of(Status::UNAVAILABLE, manner, reader, out, retry, |out| {
+        let (status, reason) = (Status::UNAVAILABLE.0, Status::UNAVAILABLE.reason());
+        let detail = "The folder cannot be read now. Try again in a while.";
+        page::error_page(out, status, reason, reader.wants_html, detail);
+    })
 }
 
 /// The answer to ranges that all lie behind the end of a file of `size` bytes.

@@ -1,9 +1,11 @@
 //! Answering one HTTP request: from what is asked to a head, and a body or where it comes from.
 
 use super::Setting;
-use super::made::{ALLOW, Reader, busy, error, made, options, page_of, redirect, unsatisfiable};
+use super::made::{
+    ALLOW, Reader, busy, error, made, options, page_of, redirect, unreadable, unsatisfiable,
+};
 use super::page::is_json;
-use crate::files::{Cache, File, FileSlot, Files, Found, Located, Served, seek};
+use crate::files::{Cache, File, FileSlot, Files, Found, Located, Served, read_folder, seek};
 use crate::http::answer::{self, Extent, Manner, Representation};
 use crate::http::listing::Query;
 use crate::http::page;
@@ -89,6 +91,7 @@ impl<'a> Responder<'a> {
             is_http10,
             keep_alive,
             extra: &self.setting.site.extra,
+            extra_made: &self.setting.site.extra_made,
         }
     }
 
@@ -124,6 +127,8 @@ impl<'a> Responder<'a> {
         }
         let path = match path::decode(request.path) {
             Ok(path) => path,
+            // No file has such a name.
+            Err(Status::NOT_FOUND) => return self.respond_missing(request, manner, out),
             Err(status) => return error(status, manner, reader(), out, |_| {}),
         };
         if path.bytes.split(|byte| *byte == b'/').next() == Some(OWN) {
@@ -192,12 +197,12 @@ impl<'a> Responder<'a> {
             return error(Status::NOT_FOUND, manner, reader, out, |_| {});
         }
         if self.setting.root.read().is_err() {
-            return busy(manner, reader, out);
+            return unreadable(manner, reader, out);
         }
         answer::begin(out, Status::OK, manner);
         out.put(b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n");
         answer::number(out, "Content-Length", page::HEALTHY.len() as u64);
-        answer::end(out, manner);
+        answer::end_made(out, manner);
         let head = out.used();
         if !reader.is_head {
             out.text(page::HEALTHY);
@@ -231,6 +236,10 @@ impl<'a> Responder<'a> {
                 );
             }
         };
+        if read_folder(found.descriptor.raw()).is_err() {
+            found.descriptor.close();
+            return unreadable(manner, reader, out);
+        }
         let folder = self.files.insert(found);
         if seek(self.files.get(folder), &query.after, query.order).is_err() {
             self.files.release(folder);
@@ -253,7 +262,7 @@ impl<'a> Responder<'a> {
         if !manner.is_http10 {
             out.put(b"Transfer-Encoding: chunked\r\n");
         }
-        answer::end(out, manner);
+        answer::end_made(out, manner);
         let head = out.used();
         let body = if reader.is_head {
             self.files.release(folder);

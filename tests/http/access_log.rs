@@ -236,3 +236,22 @@ fn a_full_log_holds_up_nobody() {
     child.wait().unwrap();
     drop(reader);
 }
+
+/// Also of who has gone by then, the address is told.
+#[test]
+fn a_transfer_that_is_broken_off_is_logged_with_what_was_sent() {
+    let (root, _) = one_file(20_000_000);
+    let server = Server::http(root.path(), &["--workers", "1", "--access-log"]);
+    for _ in 0..5 {
+        let mut client = Client::narrow(&server);
+        client.send(&get("/file", &[]));
+        client.stream.peek(&mut [0]).unwrap();
+        // What is unread makes this a reset.
+        drop(client);
+    }
+    for line in lines(&server, 5) {
+        assert_eq!((line.peer.as_str(), line.status), ("127.0.0.1", 200));
+        assert!((1..20_000_000).contains(&line.bytes), "{line:?}");
+    }
+    server.stop();
+}
