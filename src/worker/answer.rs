@@ -1,6 +1,6 @@
 //! Asking and answering: the turns of one connection over the train protocol.
 
-use super::connection::Phase;
+use super::connection::{Phase, Queue};
 use super::deadline::Wait;
 use super::slab::Slot;
 use super::{Step, Turns, Worker};
@@ -439,6 +439,14 @@ impl Worker {
     pub(super) fn stalled(&mut self, turns: &Turns, slot: Slot) {
         let connection = self.connections.get(slot);
         let left = sys::unacknowledged(connection.socket.raw());
+        if left == 0 {
+            // The client waits for us: the kernel had no memory for more, and no event tells when it has.
+            self.arm(turns, slot, Wait::Stall);
+            if self.connections.get(slot).queued == Queue::None {
+                self.make_ready(slot);
+            }
+            return;
+        }
         let acknowledged = connection.sent - left.min(connection.sent);
         let moved = acknowledged.saturating_sub(connection.acknowledged);
         let least = BOARD.rate_min_bytes_per_s * BOARD.stall_ms / 1000;
