@@ -114,6 +114,8 @@ pub const HTTP_HEAD_BYTES_MAX: usize = 8 * KIB;
 pub const HTTP_TARGET_BYTES_MAX: usize = 4 * KIB;
 /// Header fields of an HTTP request.
 pub const HTTP_FIELDS_MAX: usize = 64;
+/// Bytes of a file of options.
+pub const CONFIG_BYTES_MAX: usize = 16 * KIB;
 /// Bytes of the header lines that the command line adds to every answer.
 pub const HTTP_EXTRA_BYTES_MAX: usize = 2 * KIB;
 /// Bytes of the longest answer that is made and not read from a file: a redirect, or an error page.
