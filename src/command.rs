@@ -3,6 +3,7 @@
 mod address;
 mod config;
 mod given;
+mod user;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use crate::train::Form;
 
 pub use address::Address;
 use given::{Given, Setting};
+pub use user::UserName;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -53,6 +55,8 @@ pub struct Options {
     pub per_worker: usize,
     /// How long a stop waits for transfers, in seconds.
     pub drain_s: u64,
+    /// The user to run as, for whom root starts the server.
+    pub user: Option<UserName>,
     /// The least severe level that is logged.
     pub log: LevelFilter,
 }
@@ -98,6 +102,7 @@ Options:
   --workers N        workers (default: one per core, at least 2)
   --per-worker N     connections one worker may hold (default: the board's total / workers)
   --drain SECONDS    how long a stop waits for transfers in flight (default 10)
+  --user NAME[:GROUP]  run as this user once it listens; root has to say whom, `root` to stay root
   --log LEVEL        error | warn | info (default) | debug, on standard error
   --config FILE      these options, one `name = value` a line; the command line wins
 

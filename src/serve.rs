@@ -1,6 +1,7 @@
-//! Serving, in the order of start-up: root, sockets, limits, pool, seal, children, ready.
+//! Serving, in the order of start-up: limits, sockets, user, root, pool, seal, children, ready.
 
 mod listeners;
+mod user;
 
 use core::fmt::Write;
 use std::ffi::CString;
@@ -32,15 +33,28 @@ const BACKLOG_SMALL: u64 = 1024;
 /// One line that says what is wrong and what to do.
 pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
     logger::start(options.log);
+    let found = user::find(options.user.as_ref())?;
+    raise_limit(options)?;
+    let listening = listeners::open(options)?;
+    warn_of_small_backlog();
+    let started = user::become_found(found).and_then(|()| setting_of(options));
+    match started {
+        Ok(setting) => start(options, arena, listening, setting),
+        Err(reason) => {
+            listening.remove_paths();
+            Err(reason)
+        }
+    }
+}
+
+/// Opens the files, by the rights of the user that the server runs as.
+fn setting_of(options: &Options) -> Result<PoolSetting, String> {
     let root = open_root(&options.root)?;
     let pushed = options.push.as_deref().map(open_pushed).transpose()?;
-    raise_limit(options)?;
-    let mut listening = listeners::open(options)?;
-    warn_of_small_backlog();
     if !options.http.is_empty() {
         warn_of_own_paths(&root);
     }
-    let setting = PoolSetting {
+    Ok(PoolSetting {
         workers: options.workers,
         per_worker: options.per_worker,
         pushed,
@@ -48,7 +62,16 @@ pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
         site: Box::leak(Box::new(options.site.clone())),
         clock_floor_s: clock_floor_s(&root),
         root,
-    };
+    })
+}
+
+/// Makes the pool and serves.
+fn start(
+    options: &Options,
+    arena: &'static Arena,
+    mut listening: Listening,
+    setting: PoolSetting,
+) -> Result<(), String> {
     let manner = (setting.site, setting.clock_floor_s);
     let intake = Intake::new(core::mem::take(&mut listening.listeners));
     let drain_ms = options.drain_s * 1000;
@@ -95,11 +118,7 @@ fn serve<C: Crew>(
     }
     say(format_args!("ready"));
     let ended = pool.run();
-    for bound in &listening.http {
-        if let Bound::Unix(path) = bound {
-            let _ = nix::unistd::unlink(path.as_path());
-        }
-    }
+    listening.remove_paths();
     if sys::heap_bytes() != heap_bytes {
         refuse("C's heap has changed while serving: this is a bug, please report it\n");
     }

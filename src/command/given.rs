@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use log::LevelFilter;
 
 use super::address::{Address, address};
-use super::{Options, Pool};
+use super::{Options, Pool, UserName};
 use crate::http::{self, Site};
 use crate::limits::{BOARD, CONNECTIONS_MAX, LISTENERS_MAX, WORKERS_MAX};
 use crate::train::{self, Form};
@@ -15,7 +15,7 @@ use crate::train::{self, Form};
 const SWITCHES: [&str; 3] = ["access-log", "dotfiles", "listing"];
 
 /// Options that have a value.
-const VALUED: [&str; 12] = [
+const VALUED: [&str; 13] = [
     "train",
     "http",
     "index",
@@ -27,6 +27,7 @@ const VALUED: [&str; 12] = [
     "workers",
     "per-worker",
     "drain",
+    "user",
     "log",
 ];
 
@@ -67,6 +68,7 @@ pub(super) struct Given {
     workers: Option<usize>,
     per_worker: Option<usize>,
     drain_s: u64,
+    user: Option<UserName>,
     log: LevelFilter,
 }
 
@@ -84,6 +86,7 @@ impl Given {
             workers: None,
             per_worker: None,
             drain_s: 10,
+            user: None,
             log: LevelFilter::Info,
         }
     }
@@ -117,6 +120,7 @@ impl Given {
             "workers" => self.workers = Some(count(option, value, WORKERS_MAX)?),
             "per-worker" => self.per_worker = Some(count(option, value, CONNECTIONS_MAX)?),
             "drain" => self.drain_s = number(option, value, 0, 86_400)?,
+            "user" => self.user = Some(UserName::read(option, &text(option, value)?)?),
             "log" => self.log = level(&text(option, value)?)?,
             other => panic!("{other} is in no list of options"),
         }
@@ -163,6 +167,7 @@ impl Given {
             workers,
             per_worker,
             drain_s: self.drain_s,
+            user: self.user,
             log: self.log,
         })
     }

@@ -57,6 +57,15 @@ pub(super) fn open(options: &Options) -> Result<Listening, String> {
 }
 
 impl Listening {
+    /// Removes the sockets that were made in the file system, as far as that is permitted.
+    pub(super) fn remove_paths(&self) {
+        for bound in &self.http {
+            if let Bound::Unix(path) = bound {
+                let _ = nix::unistd::unlink(path.as_path());
+            }
+        }
+    }
+
     fn open(&mut self, address: &Address, protocol: Protocol) -> Result<(), String> {
         let option = if protocol == Protocol::Http {
             "--http"
@@ -81,7 +90,7 @@ impl Listening {
         result.map_err(|errno| match errno {
             Errno::EADDRINUSE => format!("{option} {shown}: in use by another program; stop that, or choose another port"),
             Errno::EACCES if matches!(address, Address::Unix(_)) => format!("{option} {shown}: permission denied; the folder must be writable"),
-            Errno::EACCES => format!("{option} {shown}: ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a higher one"),
+            Errno::EACCES => format!("{option} {shown}: ports below 1024 need root (and --user NAME) or CAP_NET_BIND_SERVICE; choose a higher one"),
             Errno::EADDRNOTAVAIL => format!("{option} {shown}: this machine has no such address"),
             Errno::ENOENT => format!("{option} {shown}: there is no such folder"),
             Errno::ENAMETOOLONG => format!("{option} {shown}: the path of a Unix socket has at most 107 bytes"),

@@ -10,6 +10,7 @@ mod file;
 mod process;
 mod shared;
 mod socket;
+mod user;
 mod watch;
 
 pub use bell::Bell;
@@ -29,6 +30,7 @@ pub use socket::{
     send_message, shutdown_write, unacknowledged,
 };
 
+pub use user::{Ids, become_user, ids, renounce_new_privileges};
 pub use watch::{Event, Events, events, unwatch, watch, watcher};
 
 use std::time::SystemTime;
