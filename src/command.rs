@@ -39,8 +39,12 @@ pub struct Options {
     pub root: PathBuf,
     /// Train listeners.
     pub train: Vec<Address>,
+    /// They are the default: sockets that a supervisor passes take their place.
+    pub train_is_default: bool,
     /// HTTP listeners.
     pub http: Vec<Address>,
+    /// The same of them.
+    pub http_is_default: bool,
     /// How files are served over HTTP.
     pub site: Site,
     /// The file that train clients are sent unasked.

@@ -164,7 +164,7 @@ pub const RETRY_MS: u64 = 5;
 #[must_use]
 pub const fn parent_descriptors(workers: usize) -> usize {
     let mut sum = 3; // standard input, output and error
-    sum += 2; // epoll, signals
+    sum += 3; // epoll, signals, supervisor
     sum += 2; // root, pushed file
     sum += LISTENERS_MAX;
     sum += 2 * workers; // both ends of every pair
@@ -192,7 +192,7 @@ pub const fn worker_descriptors(per_worker: usize) -> usize {
 #[must_use]
 pub const fn thread_pool_descriptors(workers: usize, per_worker: usize) -> usize {
     let mut sum = 3; // standard input, output and error
-    sum += 3; // the main thread's epoll, signals, bell
+    sum += 4; // the main thread's epoll, signals, supervisor, bell
     sum += 2; // root, pushed file
     sum += LISTENERS_MAX;
     sum += RING_MAX + 1; // the waiting, and the one just accepted

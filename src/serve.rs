@@ -1,6 +1,7 @@
 //! Serving, in the order of start-up: limits, sockets, user, root, pool, seal, children, ready.
 
 mod listeners;
+mod supervisor;
 mod user;
 
 use core::fmt::Write;
@@ -35,7 +36,7 @@ pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
     logger::start(options.log);
     let found = user::find(options.user.as_ref())?;
     raise_limit(options)?;
-    let listening = listeners::open(options)?;
+    let listening = listeners::open(options, supervisor::passed()?)?;
     warn_of_small_backlog();
     let started = user::become_found(found).and_then(|()| setting_of(options));
     match started {
@@ -74,15 +75,15 @@ fn start(
 ) -> Result<(), String> {
     let manner = (setting.site, setting.clock_floor_s);
     let intake = Intake::new(core::mem::take(&mut listening.listeners));
-    let drain_ms = options.drain_s * 1000;
+    let ending = (options.drain_s * 1000, supervisor::notifier());
     let told = |errno| format!("the pool cannot start: {errno}");
     match options.pool {
         Pool::Process => {
-            let pool = Dispatcher::new(intake, manner, drain_ms, |_| Ok(ProcessPool::new(setting)));
+            let pool = Dispatcher::new(intake, manner, ending, |_| Ok(ProcessPool::new(setting)));
             serve(options, arena, &listening, pool.map_err(told)?)
         }
         Pool::Thread => {
-            let pool = Dispatcher::new(intake, manner, drain_ms, |desk| {
+            let pool = Dispatcher::new(intake, manner, ending, |desk| {
                 ThreadPool::new(setting, desk)
             });
             serve(options, arena, &listening, pool.map_err(told)?)

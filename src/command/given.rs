@@ -132,6 +132,7 @@ impl Given {
     /// # Errors
     /// One line that says what is wrong and what to do.
     pub(super) fn settle(self) -> Result<Options, String> {
+        let (train_is_default, http_is_default) = (self.train.is_none(), self.http.is_none());
         let train = self
             .train
             .unwrap_or_else(|| vec![Address::All(train::PORT_DEFAULT)]);
@@ -159,7 +160,9 @@ impl Given {
         Ok(Options {
             root: self.root.unwrap_or_else(|| PathBuf::from(".")),
             train,
+            train_is_default,
             http,
+            http_is_default,
             site: self.site,
             push: self.push,
             push_form: self.push_form,

@@ -9,6 +9,7 @@ use static_cell::ConstStaticCell;
 
 use super::doorman::Doorman;
 use super::intake::{Intake, Ring, Waiting};
+use super::notifier::Notifier;
 use super::ticket::{Ticket, Tickets};
 use crate::gauge::Gauges;
 use crate::http::Site;
@@ -143,6 +144,7 @@ pub struct Dispatcher<C> {
     intake: Intake,
     doorman: Doorman,
     signals: SignalFd,
+    notifier: Notifier,
     retry_ms: u64,
     /// How long a stop waits for transfers, in milliseconds.
     drain_ms: u64,
@@ -157,7 +159,7 @@ impl<C: Crew> Dispatcher<C> {
     pub fn new(
         intake: Intake,
         (site, clock_floor_s): (&'static Site, u64),
-        drain_ms: u64,
+        (drain_ms, notifier): (u64, Notifier),
         make: impl FnOnce(&Desk) -> Result<C, Errno>,
     ) -> Result<Self, Errno> {
         let mut handled = SigSet::empty();
@@ -185,6 +187,7 @@ impl<C: Crew> Dispatcher<C> {
             intake,
             doorman: Doorman::new(site, clock_floor_s),
             signals,
+            notifier,
             retry_ms: 0,
             drain_ms,
         })
@@ -203,8 +206,11 @@ impl<C: Crew> Dispatcher<C> {
     /// # Errors
     /// What epoll says; then nothing can go on.
     pub fn run(&mut self) -> Result<Ended, Errno> {
+        self.notifier.ready();
         loop {
             let now_ms = sys::now_ms();
+            self.notifier
+                .beat(now_ms, self.crew.held(), self.desk.ring.len());
             self.crew.tend(&mut self.desk, now_ms);
             self.pass_on(now_ms);
             self.make_way();
@@ -261,6 +267,7 @@ impl<C: Crew> Dispatcher<C> {
             retry,
             self.crew.tend_ms(),
             self.intake.resume_ms(now_ms),
+            self.notifier.next_ms(),
             self.desk.drain_until_ms,
         ]
         .into_iter()
@@ -414,7 +421,9 @@ impl<C: Crew> Dispatcher<C> {
             self.drain_ms
         );
         self.desk.drain_until_ms = Some(sys::now_ms().saturating_add(self.drain_ms));
-        self.intake.close();
+        self.intake.close(&self.desk.epoll);
+        self.notifier
+            .stopping(self.crew.held(), self.desk.ring.len());
         self.crew.drain();
     }
 }

@@ -8,6 +8,7 @@ mod doorman;
 pub mod factory;
 pub mod handover;
 mod intake;
+mod notifier;
 mod pass_fd;
 pub mod process;
 pub mod thread;
@@ -16,6 +17,7 @@ mod ticket;
 use static_cell::ConstStaticCell;
 
 pub use intake::{Intake, Listener};
+pub use notifier::Notifier;
 
 use crate::files::{Found, Root};
 use crate::http::Site;

@@ -300,9 +300,7 @@ impl Worker {
                 Order::Drain => {
                     self.draining = true;
                     while self.give_way(turns) {}
-                    while let Some(slot) = self.deadlines.oldest(Wait::Request) {
-                        self.refuse(turns, slot);
-                    }
+                    self.take_last_requests();
                 }
                 Order::Nothing => break,
                 Order::Closed => return Ok(false),
@@ -322,9 +320,6 @@ impl Worker {
             Protocol::Push => self.push(turns, slot),
         }
         self.turn(turns, slot);
-        if self.draining && self.connections.get(slot).phase == Phase::Asking {
-            self.refuse(turns, slot);
-        }
     }
 
     fn event(&mut self, slot: Slot, events: EpollFlags) {
@@ -382,6 +377,9 @@ impl Worker {
     fn turn(&mut self, turns: &Turns, slot: Slot) {
         match self.turn_of(turns, slot) {
             Step::Again => self.make_ready(slot),
+            Step::Wait if self.draining && self.connections.get(slot).is_asking() => {
+                self.refuse(turns, slot);
+            }
             Step::Wait => self.register(turns, slot),
             Step::End => self.end(turns, slot),
         }
