@@ -155,6 +155,10 @@ pub const DEFER_ACCEPT_S: u32 = 1;
 pub const RESPAWN_DELAY_MS: (u64, u64) = (10, 500);
 /// A child that lived at least so long is replaced at once.
 pub const RESPAWN_SETTLED_MS: u64 = 1_000;
+/// How often it is looked whether workers that hold clients come round.
+pub const PULSE_MS: u64 = 1_000;
+/// A worker that was called and has not come round for so long is stuck.
+pub const STUCK_MS: u64 = 8_000;
 /// How long workers may take to end once nothing is left to do.
 pub const EXIT_MS: u64 = 1_000;
 /// How long the dispatcher leaves alone what has just failed for want of the kernel's resources.

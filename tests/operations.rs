@@ -4,6 +4,8 @@
 
 #[path = "operations/config.rs"]
 mod config;
+#[path = "operations/stuck.rs"]
+mod stuck;
 #[path = "operations/supervisor.rs"]
 mod supervisor;
 #[path = "operations/user.rs"]

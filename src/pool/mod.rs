@@ -11,6 +11,7 @@ mod intake;
 mod notifier;
 mod pass_fd;
 pub mod process;
+mod pulse;
 pub mod thread;
 mod ticket;
 

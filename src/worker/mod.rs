@@ -182,6 +182,7 @@ impl Worker {
             let mut events = [EpollEvent::empty(); EVENTS_MAX];
             let (count, has_order) = self.wait(&turns, &mut events, link)?;
             turns.now_ms = sys::now_ms();
+            setting.gauges.come_round(setting.index);
             if !self.take_events(&turns, &events[..count], has_order, link)? {
                 return Ok(());
             }
@@ -302,6 +303,7 @@ impl Worker {
                     while self.give_way(turns) {}
                     self.take_last_requests();
                 }
+                Order::Look => {}
                 Order::Nothing => break,
                 Order::Closed => return Ok(false),
             }
