@@ -37,6 +37,8 @@ pub enum Command {
 pub struct Options {
     /// The folder whose files are served.
     pub root: PathBuf,
+    /// Whether to start although it is not there yet.
+    pub wait_root: bool,
     /// Train listeners.
     pub train: Vec<Address>,
     /// They are the default: sockets that a supervisor passes take their place.
@@ -106,6 +108,7 @@ Options:
   --workers N        workers (default: one per core, at least 2)
   --per-worker N     connections one worker may hold (default: the board's total / workers)
   --drain SECONDS    how long a stop waits for transfers in flight (default 10)
+  --wait-root        start although ROOT is not there yet, and serve it when it comes
   --user NAME[:GROUP]  run as this user once it listens; root has to say whom, `root` to stay root
   --log LEVEL        error | warn | info (default) | debug, on standard error
   --config FILE      these options, one `name = value` a line; the command line wins
@@ -115,7 +118,7 @@ In FILE, ROOT is `root`, and a switch is `yes` or `no`, as in `listing = no`. Wh
 
 ADDR is PORT, :PORT, HOST:PORT or [V6]:PORT; HOST is a literal address or localhost, and port 0
 takes a free one. For HTTP it can also be unix:PATH. SIGTERM and SIGINT stop the server once the
-transfers are done; a second one stops it at once. Exit code: 0 after a clean stop, 2 for wrong
+transfers are done; a second one stops it at once. SIGHUP opens ROOT anew. Exit code: 0 after a clean stop, 2 for wrong
 usage, 1 for anything else.
 ";
 

@@ -13,7 +13,8 @@ pub struct Gauges {
 }
 
 const WANTED: usize = 0;
-const COUNTERS: usize = 1 + 3 * WORKERS_MAX;
+const ROOT_CHANGES: usize = 1 + 3 * WORKERS_MAX;
+const COUNTERS: usize = ROOT_CHANGES + 1;
 
 impl Gauges {
     /// Gauges at zero, shared with the children that are forked later.
@@ -87,6 +88,17 @@ impl Gauges {
     #[must_use]
     pub fn rounds(&self, worker: usize) -> u64 {
         self.coming(worker).load(Relaxed)
+    }
+
+    /// Shows that the root has changed once more; how often, all in all.
+    pub fn change_root(&self) -> u64 {
+        self.counters[ROOT_CHANGES].fetch_add(1, Relaxed) + 1
+    }
+
+    /// How often the root has changed.
+    #[must_use]
+    pub fn root_changes(&self) -> u64 {
+        self.counters[ROOT_CHANGES].load(Relaxed)
     }
 
     /// Starts anew for a worker that is made again.

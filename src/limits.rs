@@ -155,6 +155,8 @@ pub const DEFER_ACCEPT_S: u32 = 1;
 pub const RESPAWN_DELAY_MS: (u64, u64) = (10, 500);
 /// A child that lived at least so long is replaced at once.
 pub const RESPAWN_SETTLED_MS: u64 = 1_000;
+/// How often a root that is waited for is looked for.
+pub const ROOT_POLL_MS: u64 = 500;
 /// How often it is looked whether workers that hold clients come round.
 pub const PULSE_MS: u64 = 1_000;
 /// A worker that was called and has not come round for so long is stuck.
@@ -169,7 +171,7 @@ pub const RETRY_MS: u64 = 5;
 pub const fn parent_descriptors(workers: usize) -> usize {
     let mut sum = 3; // standard input, output and error
     sum += 3; // epoll, signals, supervisor
-    sum += 2; // root, pushed file
+    sum += 3; // root, the next one, pushed file
     sum += LISTENERS_MAX;
     sum += 2 * workers; // both ends of every pair
     sum += 2; // a pair in the making
@@ -184,7 +186,7 @@ pub const fn parent_descriptors(workers: usize) -> usize {
 pub const fn worker_descriptors(per_worker: usize) -> usize {
     let mut sum = 3; // standard input, output and error
     sum += 3; // epoll, pair, watcher of the cache
-    sum += 2; // root, pushed file
+    sum += 3; // root, the next one, pushed file
     sum += BOARD.cached_files;
     sum += per_worker; // sockets
     sum += per_worker; // the file that each of them is sent
@@ -197,7 +199,7 @@ pub const fn worker_descriptors(per_worker: usize) -> usize {
 pub const fn thread_pool_descriptors(workers: usize, per_worker: usize) -> usize {
     let mut sum = 3; // standard input, output and error
     sum += 4; // the main thread's epoll, signals, supervisor, bell
-    sum += 2; // root, pushed file
+    sum += 3; // root, the next one, pushed file
     sum += LISTENERS_MAX;
     sum += RING_MAX + 1; // the waiting, and the one just accepted
     sum += TURNED_AWAY_MAX;

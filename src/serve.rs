@@ -20,7 +20,7 @@ use crate::memory::Arena;
 use crate::pool::dispatcher::{Crew, Dispatcher, Ended};
 use crate::pool::process::ProcessPool;
 use crate::pool::thread::ThreadPool;
-use crate::pool::{Intake, PoolSetting};
+use crate::pool::{Intake, Keeper, PoolSetting};
 use crate::sys::{self, Errno, Opened};
 
 use listeners::{Bound, Listening};
@@ -50,10 +50,10 @@ pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
 
 /// Opens the files, by the rights of the user that the server runs as.
 fn setting_of(options: &Options) -> Result<PoolSetting, String> {
-    let root = open_root(&options.root)?;
+    let root: &'static Root = Box::leak(Box::new(open_root(&options.root, options.wait_root)?));
     let pushed = options.push.as_deref().map(open_pushed).transpose()?;
     if !options.http.is_empty() {
-        warn_of_own_paths(&root);
+        warn_of_own_paths(root);
     }
     Ok(PoolSetting {
         workers: options.workers,
@@ -61,7 +61,7 @@ fn setting_of(options: &Options) -> Result<PoolSetting, String> {
         pushed,
         form: options.push_form,
         site: Box::leak(Box::new(options.site.clone())),
-        clock_floor_s: clock_floor_s(&root),
+        clock_floor_s: clock_floor_s(root),
         root,
     })
 }
@@ -75,7 +75,8 @@ fn start(
 ) -> Result<(), String> {
     let manner = (setting.site, setting.clock_floor_s);
     let intake = Intake::new(core::mem::take(&mut listening.listeners));
-    let ending = (options.drain_s * 1000, supervisor::notifier());
+    let keeper = Keeper::new(setting.root, options.wait_root);
+    let ending = (options.drain_s * 1000, supervisor::notifier(), keeper);
     let told = |errno| format!("the pool cannot start: {errno}");
     match options.pool {
         Pool::Process => {
@@ -155,9 +156,19 @@ fn c_path(path: &Path) -> Result<CString, String> {
         .map_err(|_| format!("{}: a path cannot hold NUL", path.display()))
 }
 
-fn open_root(path: &Path) -> Result<Root, String> {
+fn open_root(path: &Path, waits: bool) -> Result<Root, String> {
     let shown = path.display();
-    Root::open(&c_path(path)?).map_err(|errno| match errno {
+    let leak = |path: &Path| c_path(path).map(|path| &*Box::leak(path.into_boxed_c_str()));
+    // Opened anew by its full path: the current folder may be on the card that was there before.
+    let full = leak(&std::path::absolute(path).unwrap_or_else(|_| path.into()))?;
+    let opened = match Root::open(leak(path)?) {
+        Err(Errno::ENOENT | Errno::ENODEV | Errno::EIO) if waits => {
+            log::warn!("{shown} is not there; waiting for it");
+            Root::absent(full)
+        }
+        opened => opened.map(|root| root.at(full)),
+    };
+    opened.map_err(|errno| match errno {
         Errno::ENOENT => format!(
             "{shown}: no such folder; name the folder to serve, as in `trainyard serve FOLDER`"
         ),
@@ -188,6 +199,9 @@ fn clock_floor_s(root: &Root) -> u64 {
     let built_s = env!("BUILD_DATE_S")
         .parse()
         .expect("the build script writes a number");
+    if !root.is_there() {
+        return built_s;
+    }
     let changed_s = Opened::of(root.descriptor().raw()).map_or(0, |opened| {
         u64::try_from(opened.mtime_ns / 1_000_000_000).unwrap_or(0)
     });

@@ -4,6 +4,8 @@
 
 #[path = "operations/config.rs"]
 mod config;
+#[path = "operations/root.rs"]
+mod root;
 #[path = "operations/stuck.rs"]
 mod stuck;
 #[path = "operations/supervisor.rs"]

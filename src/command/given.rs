@@ -12,7 +12,7 @@ use crate::limits::{BOARD, CONNECTIONS_MAX, LISTENERS_MAX, WORKERS_MAX};
 use crate::train::{self, Form};
 
 /// Options that are on or off.
-const SWITCHES: [&str; 3] = ["access-log", "dotfiles", "listing"];
+const SWITCHES: [&str; 4] = ["access-log", "dotfiles", "listing", "wait-root"];
 
 /// Options that have a value.
 const VALUED: [&str; 13] = [
@@ -59,6 +59,7 @@ pub(super) struct Setting {
 /// The options as given, before what depends on several of them.
 pub(super) struct Given {
     root: Option<PathBuf>,
+    wait_root: bool,
     train: Option<Vec<Address>>,
     http: Option<Vec<Address>>,
     site: Site,
@@ -77,6 +78,7 @@ impl Given {
     pub(super) fn new() -> Self {
         Self {
             root: None,
+            wait_root: false,
             train: None,
             http: None,
             site: Site::default(),
@@ -114,6 +116,7 @@ impl Given {
             "listing" => self.site.listing = is_on(option, value)?,
             "dotfiles" => self.site.dotfiles = is_on(option, value)?,
             "access-log" => self.site.access_log = is_on(option, value)?,
+            "wait-root" => self.wait_root = is_on(option, value)?,
             "push" => self.push = Some(PathBuf::from(value)),
             "push-form" => self.push_form = form(&text(option, value)?)?,
             "pool" => self.pool = pool(&text(option, value)?)?,
@@ -159,6 +162,7 @@ impl Given {
         }
         Ok(Options {
             root: self.root.unwrap_or_else(|| PathBuf::from(".")),
+            wait_root: self.wait_root,
             train,
             train_is_default,
             http,

@@ -9,6 +9,7 @@ use static_cell::ConstStaticCell;
 
 use super::doorman::Doorman;
 use super::intake::{Intake, Ring, Waiting};
+use super::keeper::Keeper;
 use super::notifier::Notifier;
 use super::ticket::{Ticket, Tickets};
 use crate::gauge::Gauges;
@@ -118,6 +119,9 @@ pub trait Crew {
     /// Takes the reports that have come from a source that the crew has epoll watch.
     fn take_reports(&mut self, desk: &mut Desk, source: usize);
 
+    /// Lets every worker come round soon: those that sleep do so before they serve the next client.
+    fn call_all(&mut self);
+
     /// Tells every worker to drain.
     fn drain(&mut self);
 
@@ -145,6 +149,7 @@ pub struct Dispatcher<C> {
     doorman: Doorman,
     signals: SignalFd,
     notifier: Notifier,
+    keeper: Keeper,
     retry_ms: u64,
     /// How long a stop waits for transfers, in milliseconds.
     drain_ms: u64,
@@ -159,11 +164,16 @@ impl<C: Crew> Dispatcher<C> {
     pub fn new(
         intake: Intake,
         (site, clock_floor_s): (&'static Site, u64),
-        (drain_ms, notifier): (u64, Notifier),
+        (drain_ms, notifier, keeper): (u64, Notifier, Keeper),
         make: impl FnOnce(&Desk) -> Result<C, Errno>,
     ) -> Result<Self, Errno> {
         let mut handled = SigSet::empty();
-        for signal in [Signal::SIGCHLD, Signal::SIGINT, Signal::SIGTERM] {
+        for signal in [
+            Signal::SIGCHLD,
+            Signal::SIGHUP,
+            Signal::SIGINT,
+            Signal::SIGTERM,
+        ] {
             handled.add(signal);
         }
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&handled), None)?;
@@ -188,6 +198,7 @@ impl<C: Crew> Dispatcher<C> {
             doorman: Doorman::new(site, clock_floor_s),
             signals,
             notifier,
+            keeper,
             retry_ms: 0,
             drain_ms,
         })
@@ -212,6 +223,9 @@ impl<C: Crew> Dispatcher<C> {
             self.notifier
                 .beat(now_ms, self.crew.held(), self.desk.ring.len());
             self.crew.tend(&mut self.desk, now_ms);
+            if self.keeper.look_for_root(self.desk.gauges, now_ms) {
+                self.crew.call_all();
+            }
             self.pass_on(now_ms);
             self.make_way();
             self.turn_away(now_ms);
@@ -268,6 +282,7 @@ impl<C: Crew> Dispatcher<C> {
             self.crew.tend_ms(),
             self.intake.resume_ms(now_ms),
             self.notifier.next_ms(),
+            self.keeper.next_ms(),
             self.desk.drain_until_ms,
         ]
         .into_iter()
@@ -403,6 +418,10 @@ impl<C: Crew> Dispatcher<C> {
         while let Ok(Some(signal)) = self.signals.read_signal() {
             if signal.ssi_signo == Signal::SIGCHLD as u32 {
                 self.crew.reap(&mut self.desk);
+            } else if signal.ssi_signo == Signal::SIGHUP as u32 {
+                if self.keeper.reopen_root(self.desk.gauges) {
+                    self.crew.call_all();
+                }
             } else if self.desk.is_draining() {
                 log::warn!("a second signal: stopping at once");
                 return true;

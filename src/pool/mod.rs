@@ -8,6 +8,7 @@ mod doorman;
 pub mod factory;
 pub mod handover;
 mod intake;
+mod keeper;
 mod notifier;
 mod pass_fd;
 pub mod process;
@@ -18,6 +19,7 @@ mod ticket;
 use static_cell::ConstStaticCell;
 
 pub use intake::{Intake, Listener};
+pub use keeper::Keeper;
 pub use notifier::Notifier;
 
 use crate::files::{Found, Root};
@@ -38,7 +40,7 @@ pub struct PoolSetting {
     /// Connections that one worker may hold.
     pub per_worker: usize,
     /// The root.
-    pub root: Root,
+    pub root: &'static Root,
     /// The file that push listeners send.
     pub pushed: Option<Found>,
     /// The form of what is pushed.

@@ -193,6 +193,13 @@ impl Crew for ProcessPool {
         }
     }
 
+    fn call_all(&mut self) {
+        for data in self.data.iter().filter(|data| data.pid != 0) {
+            // One whose pair is full has enough to wake up for.
+            let _ = pass_fd::send_look(&data.fd);
+        }
+    }
+
     fn drain(&mut self) {
         for data in self.data.iter().filter(|data| data.pid != 0) {
             let _ = pass_fd::send_drain(&data.fd);

@@ -36,8 +36,7 @@ impl ThreadPool {
         desk.watch(bell, ANYONE, EpollFlags::EPOLLIN | EpollFlags::EPOLLET)?;
         let (gauges, form, site) = (desk.gauges, setting.form, setting.site);
         let clock_floor_s = setting.clock_floor_s;
-        // The threads use it until the process ends.
-        let root = Box::leak(Box::new(setting.root));
+        let root = setting.root;
         factory.start(|index| {
             let pushed = match &setting.pushed {
                 Some(found) => Some(found.duplicate()?),
@@ -150,6 +149,10 @@ impl Crew for ThreadPool {
                 return;
             }
         }
+    }
+
+    fn call_all(&mut self) {
+        (0..self.workers).for_each(|worker| self.factory.shared().call_round(worker));
     }
 
     fn drain(&mut self) {

@@ -70,6 +70,8 @@ pub struct Worker {
     /// The pool must be told that nothing can give way.
     nothing_to_give: bool,
     draining: bool,
+    /// How often the root had changed when the cache was cleared last.
+    root_changes: u64,
     pushed: FileSlot,
     buffer: [u8; CAR_BUFFER_BYTES],
 }
@@ -142,6 +144,7 @@ impl Worker {
             ended: List::new(),
             nothing_to_give: false,
             draining: false,
+            root_changes: 0,
             pushed: FileSlot::NONE,
             buffer: [0; CAR_BUFFER_BYTES],
         }
@@ -217,6 +220,12 @@ impl Worker {
         link: &mut impl Link,
     ) -> Result<bool, Errno> {
         // Before any request: who asks after a change must get what it is now.
+        let changes = turns.setting.gauges.root_changes();
+        turns.setting.root.follow(changes);
+        if changes != self.root_changes {
+            self.root_changes = changes;
+            self.cache.clear(&mut self.files);
+        }
         if events.iter().any(|event| event.data() == WATCHER_TOKEN) {
             self.cache.forget_changed(&mut self.files);
         }

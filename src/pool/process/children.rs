@@ -162,7 +162,7 @@ impl ProcessPool {
         sys::close_all_but(&mut keep);
         let setting = Setting {
             index: child,
-            root: &self.setting.root,
+            root: self.setting.root,
             form: self.setting.form,
             gauges: desk.gauges,
             cache_sharers: 1,
