@@ -118,8 +118,8 @@ In FILE, ROOT is `root`, and a switch is `yes` or `no`, as in `listing = no`. Wh
 
 ADDR is PORT, :PORT, HOST:PORT or [V6]:PORT; HOST is a literal address or localhost, and port 0
 takes a free one. For HTTP it can also be unix:PATH. SIGTERM and SIGINT stop the server once the
-transfers are done; a second one stops it at once. SIGHUP opens ROOT anew. Exit code: 0 after a clean stop, 2 for wrong
-usage, 1 for anything else.
+transfers are done; a second one stops it at once. SIGHUP opens ROOT anew.
+Exit code: 0 after a clean stop, 2 for wrong usage, 1 for anything else.
 ";
 
 /// The text of `--version`.

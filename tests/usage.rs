@@ -199,7 +199,10 @@ fn help_and_version_tell() {
             "--workers",
             "--per-worker",
             "--drain",
+            "--wait-root",
+            "--user",
             "--log",
+            "--config",
             "--json",
             "Exit code",
         ] {
