@@ -13,7 +13,8 @@ pub struct Gauges {
 }
 
 const WANTED: usize = 0;
-const COUNTERS: usize = 1 + 2 * WORKERS_MAX;
+const ROOT_CHANGES: usize = 1 + 3 * WORKERS_MAX;
+const COUNTERS: usize = ROOT_CHANGES + 1;
 
 impl Gauges {
     /// Gauges at zero, shared with the children that are forked later.
@@ -25,11 +26,15 @@ impl Gauges {
     }
 
     fn idle(&self, worker: usize) -> &AtomicU64 {
-        &self.counters[1 + 2 * worker]
+        &self.counters[1 + 3 * worker]
     }
 
     fn jobs(&self, worker: usize) -> &AtomicU64 {
-        &self.counters[2 + 2 * worker]
+        &self.counters[2 + 3 * worker]
+    }
+
+    fn coming(&self, worker: usize) -> &AtomicU64 {
+        &self.counters[3 + 3 * worker]
     }
 
     /// Says how many newcomers wait for a place.
@@ -72,6 +77,28 @@ impl Gauges {
     #[must_use]
     pub fn taken(&self, worker: usize) -> u64 {
         self.jobs(worker).load(Relaxed)
+    }
+
+    /// Shows that the worker has come round once more.
+    pub fn come_round(&self, worker: usize) {
+        self.coming(worker).fetch_add(1, Relaxed);
+    }
+
+    /// How often the worker has come round.
+    #[must_use]
+    pub fn rounds(&self, worker: usize) -> u64 {
+        self.coming(worker).load(Relaxed)
+    }
+
+    /// Shows that the root has changed once more; how often, all in all.
+    pub fn change_root(&self) -> u64 {
+        self.counters[ROOT_CHANGES].fetch_add(1, Relaxed) + 1
+    }
+
+    /// How often the root has changed.
+    #[must_use]
+    pub fn root_changes(&self) -> u64 {
+        self.counters[ROOT_CHANGES].load(Relaxed)
     }
 
     /// Starts anew for a worker that is made again.

@@ -114,6 +114,8 @@ pub const HTTP_HEAD_BYTES_MAX: usize = 8 * KIB;
 pub const HTTP_TARGET_BYTES_MAX: usize = 4 * KIB;
 /// Header fields of an HTTP request.
 pub const HTTP_FIELDS_MAX: usize = 64;
+/// Bytes of a file of options.
+pub const CONFIG_BYTES_MAX: usize = 16 * KIB;
 /// Bytes of the header lines that the command line adds to every answer.
 pub const HTTP_EXTRA_BYTES_MAX: usize = 2 * KIB;
 /// Bytes of the longest answer that is made and not read from a file: a redirect, or an error page.
@@ -153,6 +155,12 @@ pub const DEFER_ACCEPT_S: u32 = 1;
 pub const RESPAWN_DELAY_MS: (u64, u64) = (10, 500);
 /// A child that lived at least so long is replaced at once.
 pub const RESPAWN_SETTLED_MS: u64 = 1_000;
+/// How often a root that is waited for is looked for.
+pub const ROOT_POLL_MS: u64 = 500;
+/// How often it is looked whether workers that hold clients come round.
+pub const PULSE_MS: u64 = 1_000;
+/// A worker that was called and has not come round for so long is stuck.
+pub const STUCK_MS: u64 = 8_000;
 /// How long workers may take to end once nothing is left to do.
 pub const EXIT_MS: u64 = 1_000;
 /// How long the dispatcher leaves alone what has just failed for want of the kernel's resources.
@@ -162,8 +170,8 @@ pub const RETRY_MS: u64 = 5;
 #[must_use]
 pub const fn parent_descriptors(workers: usize) -> usize {
     let mut sum = 3; // standard input, output and error
-    sum += 2; // epoll, signals
-    sum += 2; // root, pushed file
+    sum += 3; // epoll, signals, supervisor
+    sum += 3; // root, the next one, pushed file
     sum += LISTENERS_MAX;
     sum += 2 * workers; // both ends of every pair
     sum += 2; // a pair in the making
@@ -178,7 +186,7 @@ pub const fn parent_descriptors(workers: usize) -> usize {
 pub const fn worker_descriptors(per_worker: usize) -> usize {
     let mut sum = 3; // standard input, output and error
     sum += 3; // epoll, pair, watcher of the cache
-    sum += 2; // root, pushed file
+    sum += 3; // root, the next one, pushed file
     sum += BOARD.cached_files;
     sum += per_worker; // sockets
     sum += per_worker; // the file that each of them is sent
@@ -190,8 +198,8 @@ pub const fn worker_descriptors(per_worker: usize) -> usize {
 #[must_use]
 pub const fn thread_pool_descriptors(workers: usize, per_worker: usize) -> usize {
     let mut sum = 3; // standard input, output and error
-    sum += 3; // the main thread's epoll, signals, bell
-    sum += 2; // root, pushed file
+    sum += 4; // the main thread's epoll, signals, supervisor, bell
+    sum += 3; // root, the next one, pushed file
     sum += LISTENERS_MAX;
     sum += RING_MAX + 1; // the waiting, and the one just accepted
     sum += TURNED_AWAY_MAX;

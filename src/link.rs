@@ -42,6 +42,8 @@ pub enum Order<J = Job> {
     GiveWay,
     /// Stop: finish the transfers in progress, and end every other connection.
     Drain,
+    /// Come round, so that it is seen that the worker can.
+    Look,
     /// There is no order.
     Nothing,
     /// The pool is gone, or needs the worker no more.

@@ -1,6 +1,8 @@
-//! Serving, in the order of start-up: root, sockets, limits, pool, seal, children, ready.
+//! Serving, in the order of start-up: limits, sockets, user, root, pool, seal, children, ready.
 
 mod listeners;
+mod supervisor;
+mod user;
 
 use core::fmt::Write;
 use std::ffi::CString;
@@ -18,7 +20,7 @@ use crate::memory::Arena;
 use crate::pool::dispatcher::{Crew, Dispatcher, Ended};
 use crate::pool::process::ProcessPool;
 use crate::pool::thread::ThreadPool;
-use crate::pool::{Intake, PoolSetting};
+use crate::pool::{Intake, Keeper, PoolSetting};
 use crate::sys::{self, Errno, Opened};
 
 use listeners::{Bound, Listening};
@@ -32,34 +34,57 @@ const BACKLOG_SMALL: u64 = 1024;
 /// One line that says what is wrong and what to do.
 pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
     logger::start(options.log);
-    let root = open_root(&options.root)?;
-    let pushed = options.push.as_deref().map(open_pushed).transpose()?;
+    let found = user::find(options.user.as_ref())?;
     raise_limit(options)?;
-    let mut listening = listeners::open(options)?;
+    let listening = listeners::open(options, supervisor::passed()?)?;
     warn_of_small_backlog();
-    if !options.http.is_empty() {
-        warn_of_own_paths(&root);
+    let started = user::become_found(found).and_then(|()| setting_of(options));
+    match started {
+        Ok(setting) => start(options, arena, listening, setting),
+        Err(reason) => {
+            listening.remove_paths();
+            Err(reason)
+        }
     }
-    let setting = PoolSetting {
+}
+
+/// Opens the files, by the rights of the user that the server runs as.
+fn setting_of(options: &Options) -> Result<PoolSetting, String> {
+    let root: &'static Root = Box::leak(Box::new(open_root(&options.root, options.wait_root)?));
+    let pushed = options.push.as_deref().map(open_pushed).transpose()?;
+    if !options.http.is_empty() {
+        warn_of_own_paths(root);
+    }
+    Ok(PoolSetting {
         workers: options.workers,
         per_worker: options.per_worker,
         pushed,
         form: options.push_form,
         site: Box::leak(Box::new(options.site.clone())),
-        clock_floor_s: clock_floor_s(&root),
+        clock_floor_s: clock_floor_s(root),
         root,
-    };
+    })
+}
+
+/// Makes the pool and serves.
+fn start(
+    options: &Options,
+    arena: &'static Arena,
+    mut listening: Listening,
+    setting: PoolSetting,
+) -> Result<(), String> {
     let manner = (setting.site, setting.clock_floor_s);
     let intake = Intake::new(core::mem::take(&mut listening.listeners));
-    let drain_ms = options.drain_s * 1000;
+    let keeper = Keeper::new(setting.root, options.wait_root);
+    let ending = (options.drain_s * 1000, supervisor::notifier(), keeper);
     let told = |errno| format!("the pool cannot start: {errno}");
     match options.pool {
         Pool::Process => {
-            let pool = Dispatcher::new(intake, manner, drain_ms, |_| Ok(ProcessPool::new(setting)));
+            let pool = Dispatcher::new(intake, manner, ending, |_| Ok(ProcessPool::new(setting)));
             serve(options, arena, &listening, pool.map_err(told)?)
         }
         Pool::Thread => {
-            let pool = Dispatcher::new(intake, manner, drain_ms, |desk| {
+            let pool = Dispatcher::new(intake, manner, ending, |desk| {
                 ThreadPool::new(setting, desk)
             });
             serve(options, arena, &listening, pool.map_err(told)?)
@@ -95,9 +120,7 @@ fn serve<C: Crew>(
     }
     say(format_args!("ready"));
     let ended = pool.run();
-    for bound in &listening.http {
-        bound.remove();
-    }
+    listening.remove_paths();
     if sys::heap_bytes() != heap_bytes {
         refuse("C's heap has changed while serving: this is a bug, please report it\n");
     }
@@ -133,9 +156,19 @@ fn c_path(path: &Path) -> Result<CString, String> {
         .map_err(|_| format!("{}: a path cannot hold NUL", path.display()))
 }
 
-fn open_root(path: &Path) -> Result<Root, String> {
+fn open_root(path: &Path, waits: bool) -> Result<Root, String> {
     let shown = path.display();
-    Root::open(&c_path(path)?).map_err(|errno| match errno {
+    let leak = |path: &Path| c_path(path).map(|path| &*Box::leak(path.into_boxed_c_str()));
+    // Opened anew by its full path: the current folder may be on the card that was there before.
+    let full = leak(&std::path::absolute(path).unwrap_or_else(|_| path.into()))?;
+    let opened = match Root::open(leak(path)?) {
+        Err(Errno::ENOENT | Errno::ENODEV | Errno::EIO) if waits => {
+            log::warn!("{shown} is not there; waiting for it");
+            Root::absent(full)
+        }
+        opened => opened.map(|root| root.at(full)),
+    };
+    opened.map_err(|errno| match errno {
         Errno::ENOENT => format!(
             "{shown}: no such folder; name the folder to serve, as in `trainyard serve FOLDER`"
         ),
@@ -166,6 +199,9 @@ fn clock_floor_s(root: &Root) -> u64 {
     let built_s = env!("BUILD_DATE_S")
         .parse()
         .expect("the build script writes a number");
+    if !root.is_there() {
+        return built_s;
+    }
     let changed_s = Opened::of(root.descriptor().raw()).map_or(0, |opened| {
         u64::try_from(opened.mtime_ns / 1_000_000_000).unwrap_or(0)
     });

@@ -40,7 +40,7 @@ fn work(place: &mut Place, word: &'static str) {
                 }
             }
             Order::Closed => return,
-            Order::Nothing | Order::GiveWay | Order::Drain => {}
+            Order::Nothing | Order::GiveWay | Order::Drain | Order::Look => {}
         }
     }
 }

@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use common::ask::ask;
 use common::program::{self, runner};
 use common::random_file;
-use common::server::{LIMIT, Server, pool, run};
+use common::server::{LIMIT, Server, add_user, pool, run};
 use json::Json;
 
 /// Runs the program, which must end with this code and one line that has all these words.
@@ -167,7 +167,9 @@ fn a_low_limit_of_open_files_is_raised_or_told() {
         "2",
     ];
     // A qemu of its own needs some, so not too low.
-    let output = limited("ulimit -n 64", &arguments).output().unwrap();
+    let mut command = limited("ulimit -n 64", &arguments);
+    add_user(&mut command);
+    let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let code = output.status.code().unwrap_or(-1);
     assert_one_line(
@@ -197,7 +199,10 @@ fn help_and_version_tell() {
             "--workers",
             "--per-worker",
             "--drain",
+            "--wait-root",
+            "--user",
             "--log",
+            "--config",
             "--json",
             "Exit code",
         ] {

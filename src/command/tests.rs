@@ -76,3 +76,16 @@ fn wrong_usage_is_named() {
         assert!(serve(line).unwrap_err().contains(named), "{line}");
     }
 }
+
+#[test]
+fn a_switch_can_be_turned_on_and_off() {
+    for (line, expected) in [
+        ("serve", (true, false)),
+        ("serve --no-listing --dotfiles", (false, true)),
+        ("serve --no-listing --listing", (true, false)),
+        ("serve --dotfiles --no-dotfiles", (true, false)),
+    ] {
+        let site = serve(line).unwrap().site;
+        assert_eq!((site.listing, site.dotfiles), expected, "{line}");
+    }
+}

@@ -1,7 +1,7 @@
 //! The root: the one folder beneath which everything lies that a client can get.
 
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use heapless::Vec;
 
@@ -9,10 +9,18 @@ use crate::limits::NAME_BYTES;
 use crate::sys::{self, Descriptor, Errno, Opened};
 use crate::train::{Fault, PATH_MAX};
 
-/// The open root folder.
+/// The root folder, open unless it is not there. Its descriptor keeps its number for good, so that
+/// all threads of a process can share it while it is opened anew.
 pub struct Root {
+    path: &'static CStr,
     folder: Descriptor,
+    is_there: AtomicBool,
+    /// How often it had been opened anew, all in all, when this process did it last.
+    changes: AtomicU64,
 }
+
+/// What is open in place of a root that is not there: it is on no card, and never looked into.
+const NOWHERE: &CStr = c"/";
 
 /// A file or folder that was found, open.
 pub struct Found {
@@ -48,8 +56,79 @@ impl Root {
     ///
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EACCES` and what else open(2) says.
-    pub fn open(path: &CStr) -> Result<Self, Errno> {
-        sys::open_folder(path).map(|folder| Self { folder })
+    pub fn open(path: &'static CStr) -> Result<Self, Errno> {
+        sys::open_folder(path).map(|folder| Self {
+            path,
+            folder,
+            is_there: AtomicBool::new(true),
+            changes: AtomicU64::new(0),
+        })
+    }
+
+    /// A root that is not there yet; it is opened anew at `path`.
+    ///
+    /// # Errors
+    /// `EMFILE` when there are too many descriptors.
+    pub fn absent(path: &'static CStr) -> Result<Self, Errno> {
+        let mut root = Self::open(NOWHERE)?;
+        root.path = path;
+        root.is_there = AtomicBool::new(false);
+        Ok(root)
+    }
+
+    /// The same root, opened anew at another path.
+    #[must_use]
+    pub fn at(self, path: &'static CStr) -> Self {
+        Self { path, ..self }
+    }
+
+    /// Whether the root is there.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.is_there.load(Ordering::Acquire)
+    }
+
+    /// Opens what is at its path now, in place of what was open. It blocks while the card is asked.
+    ///
+    /// # Errors
+    /// What open(2) says; nothing has changed then.
+    pub fn reopen(&self) -> Result<(), Errno> {
+        self.replace(self.path, true)
+    }
+
+    /// Lets go of what is open, so that it can be unmounted: nothing is there any more.
+    ///
+    /// # Errors
+    /// `EMFILE` when there are too many descriptors.
+    pub fn let_go(&self) -> Result<(), Errno> {
+        self.is_there.store(false, Ordering::Release);
+        self.replace(NOWHERE, false)
+    }
+
+    /// Follows a process that has changed the root so many times, all in all: opens it anew if this
+    /// process has not done so since. What cannot be opened is not there, until the next try.
+    pub fn follow(&self, changes: u64) {
+        if self.changes.load(Ordering::Acquire) != changes {
+            match self.reopen() {
+                Ok(()) => self.changes.store(changes, Ordering::Release),
+                Err(_) if self.is_there() => drop(self.let_go()),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// This process has changed the root itself, which makes so many times.
+    pub fn note(&self, changes: u64) {
+        self.changes.store(changes, Ordering::Release);
+    }
+
+    fn replace(&self, path: &CStr, is_there: bool) -> Result<(), Errno> {
+        let mut folder = sys::open_folder(path)?;
+        let replaced = self.folder.become_like(&folder);
+        folder.close();
+        replaced?;
+        self.is_there.store(is_there, Ordering::Release);
+        Ok(())
     }
 
     /// The root's descriptor, to keep it open in a child.
@@ -64,6 +143,9 @@ impl Root {
     /// # Errors
     /// `ENOENT` when the folder was removed, `EIO` when the card was.
     pub fn read(&self) -> Result<(), Errno> {
+        if !self.is_there() {
+            return Err(Errno::EIO);
+        }
         let (mut folder, _) = self.open_at(c".")?;
         let read = read_folder(folder.raw());
         folder.close();
@@ -74,7 +156,13 @@ impl Root {
     ///
     /// Slashes at the start and doubled ones count for nothing, nor do `.` components; `..` is not
     /// allowed, and neither is what leaves the root by a symbolic link.
+    ///
+    /// # Errors
+    /// What is wrong with the path, or what open(2) says; `Io` while the root is not there.
     pub fn find(&self, path: &[u8]) -> Result<Found, Fault> {
+        if !self.is_there() {
+            return Err(Fault::Io);
+        }
         let (clean, must_be_folder) = clean(path)?;
         let c_path = CStr::from_bytes_with_nul(&clean).map_err(|_| Fault::Malformed)?;
         let (mut descriptor, is_by_link) = self.open_at(c_path).map_err(fault_of)?;

@@ -9,6 +9,8 @@ use static_cell::ConstStaticCell;
 
 use super::doorman::Doorman;
 use super::intake::{Intake, Ring, Waiting};
+use super::keeper::Keeper;
+use super::notifier::Notifier;
 use super::ticket::{Ticket, Tickets};
 use crate::gauge::Gauges;
 use crate::http::Site;
@@ -117,6 +119,9 @@ pub trait Crew {
     /// Takes the reports that have come from a source that the crew has epoll watch.
     fn take_reports(&mut self, desk: &mut Desk, source: usize);
 
+    /// Lets every worker come round soon: those that sleep do so before they serve the next client.
+    fn call_all(&mut self);
+
     /// Tells every worker to drain.
     fn drain(&mut self);
 
@@ -143,6 +148,8 @@ pub struct Dispatcher<C> {
     intake: Intake,
     doorman: Doorman,
     signals: SignalFd,
+    notifier: Notifier,
+    keeper: Keeper,
     retry_ms: u64,
     /// How long a stop waits for transfers, in milliseconds.
     drain_ms: u64,
@@ -157,11 +164,16 @@ impl<C: Crew> Dispatcher<C> {
     pub fn new(
         intake: Intake,
         (site, clock_floor_s): (&'static Site, u64),
-        drain_ms: u64,
+        (drain_ms, notifier, keeper): (u64, Notifier, Keeper),
         make: impl FnOnce(&Desk) -> Result<C, Errno>,
     ) -> Result<Self, Errno> {
         let mut handled = SigSet::empty();
-        for signal in [Signal::SIGCHLD, Signal::SIGINT, Signal::SIGTERM] {
+        for signal in [
+            Signal::SIGCHLD,
+            Signal::SIGHUP,
+            Signal::SIGINT,
+            Signal::SIGTERM,
+        ] {
             handled.add(signal);
         }
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&handled), None)?;
@@ -185,6 +197,8 @@ impl<C: Crew> Dispatcher<C> {
             intake,
             doorman: Doorman::new(site, clock_floor_s),
             signals,
+            notifier,
+            keeper,
             retry_ms: 0,
             drain_ms,
         })
@@ -203,9 +217,15 @@ impl<C: Crew> Dispatcher<C> {
     /// # Errors
     /// What epoll says; then nothing can go on.
     pub fn run(&mut self) -> Result<Ended, Errno> {
+        self.notifier.ready();
         loop {
             let now_ms = sys::now_ms();
+            self.notifier
+                .beat(now_ms, self.crew.held(), self.desk.ring.len());
             self.crew.tend(&mut self.desk, now_ms);
+            if self.keeper.look_for_root(self.desk.gauges, now_ms) {
+                self.crew.call_all();
+            }
             self.pass_on(now_ms);
             self.make_way();
             self.turn_away(now_ms);
@@ -261,6 +281,8 @@ impl<C: Crew> Dispatcher<C> {
             retry,
             self.crew.tend_ms(),
             self.intake.resume_ms(now_ms),
+            self.notifier.next_ms(),
+            self.keeper.next_ms(),
             self.desk.drain_until_ms,
         ]
         .into_iter()
@@ -396,6 +418,10 @@ impl<C: Crew> Dispatcher<C> {
         while let Ok(Some(signal)) = self.signals.read_signal() {
             if signal.ssi_signo == Signal::SIGCHLD as u32 {
                 self.crew.reap(&mut self.desk);
+            } else if signal.ssi_signo == Signal::SIGHUP as u32 {
+                if self.keeper.reopen_root(self.desk.gauges) {
+                    self.crew.call_all();
+                }
             } else if self.desk.is_draining() {
                 log::warn!("a second signal: stopping at once");
                 return true;
@@ -414,7 +440,9 @@ impl<C: Crew> Dispatcher<C> {
             self.drain_ms
         );
         self.desk.drain_until_ms = Some(sys::now_ms().saturating_add(self.drain_ms));
-        self.intake.close();
+        self.intake.close(&self.desk.epoll);
+        self.notifier
+            .stopping(self.crew.held(), self.desk.ring.len());
         self.crew.drain();
     }
 }

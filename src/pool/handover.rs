@@ -291,6 +291,16 @@ where
         self.monitor.lock().seats[worker].asked
     }
 
+    /// Whether a worker has jobs in hand.
+    pub fn is_busy(&self, worker: usize) -> bool {
+        self.monitor.lock().seats[worker].held > 0
+    }
+
+    /// Wakes a worker that waits in its epoll, for nothing but that it comes round.
+    pub fn call_round(&self, worker: usize) {
+        self.bells.ring_worker(worker);
+    }
+
     /// Takes tickets that were reported. Fewer than `REPORT_MAX` are all there are; the main thread's
     /// bell rings for the next.
     pub fn take_done(&self) -> Vec<u32, REPORT_MAX> {

@@ -130,9 +130,13 @@ impl Intake {
         }
     }
 
-    /// Stops listening for good.
-    pub(super) fn close(&mut self) {
+    /// Stops listening for good. Where a supervisor has the sockets too, it keeps who comes from now on.
+    pub(super) fn close(&mut self, epoll: &Epoll) {
         for mut listener in core::mem::take(&mut self.listeners) {
+            // It follows the open file, which may live on elsewhere.
+            if self.is_open {
+                let _ = epoll.delete(sys::borrow(&listener.socket));
+            }
             listener.socket.close();
         }
         self.is_open = false;

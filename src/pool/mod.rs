@@ -8,14 +8,19 @@ mod doorman;
 pub mod factory;
 pub mod handover;
 mod intake;
+mod keeper;
+mod notifier;
 mod pass_fd;
 pub mod process;
+mod pulse;
 pub mod thread;
 mod ticket;
 
 use static_cell::ConstStaticCell;
 
 pub use intake::{Intake, Listener};
+pub use keeper::Keeper;
+pub use notifier::Notifier;
 
 use crate::files::{Found, Root};
 use crate::http::Site;
@@ -35,7 +40,7 @@ pub struct PoolSetting {
     /// Connections that one worker may hold.
     pub per_worker: usize,
     /// The root.
-    pub root: Root,
+    pub root: &'static Root,
     /// The file that push listeners send.
     pub pushed: Option<Found>,
     /// The form of what is pushed.

@@ -12,7 +12,8 @@ use crate::sys::{self, Descriptor, Errno};
 const JOBS: u8 = 1;
 const GIVE_WAY: u8 = 2;
 const DRAIN: u8 = 3;
-const ENDED: u8 = 4;
+const LOOK: u8 = 4;
+const ENDED: u8 = 5;
 
 const JOB_BYTES: usize = 13;
 const ORDER_BYTES: usize = 1 + JOBS_PER_MESSAGE_MAX * JOB_BYTES;
@@ -47,6 +48,11 @@ pub(super) fn send_drain(pair: &Descriptor) -> Result<(), Errno> {
     sys::send_message(pair.raw(), &[DRAIN], &[])
 }
 
+/// Wakes a child, so that it comes round.
+pub(super) fn send_look(pair: &Descriptor) -> Result<(), Errno> {
+    sys::send_message(pair.raw(), &[LOOK], &[])
+}
+
 /// Takes an order from a pair: what a child does, and the parent from the end of a dead one.
 pub(super) fn receive_order(pair: &Descriptor) -> Result<Order, Errno> {
     let mut bytes = [0; ORDER_BYTES];
@@ -74,6 +80,7 @@ pub(super) fn receive_order(pair: &Descriptor) -> Result<Order, Errno> {
         }
         GIVE_WAY => Ok(Order::GiveWay),
         DRAIN => Ok(Order::Drain),
+        LOOK => Ok(Order::Look),
         other => panic!("order {other} on a pair"),
     }
 }

@@ -9,6 +9,7 @@ use static_cell::ConstStaticCell;
 use super::PoolSetting;
 use super::dispatcher::{Crew, Desk, Jobs};
 use super::pass_fd;
+use super::pulse::Pulses;
 use super::ticket::Ticket;
 use crate::limits::{BOARD, JOBS_PER_MESSAGE_MAX, WORKERS_MAX};
 use crate::sys::{self, Descriptor, Errno};
@@ -57,6 +58,7 @@ pub const TABLE_BYTES: usize = size_of::<[ProcessData; WORKERS_MAX]>();
 pub struct ProcessPool {
     setting: PoolSetting,
     data: &'static mut [ProcessData],
+    pulses: Pulses,
     pid: i32,
 }
 
@@ -67,6 +69,7 @@ impl ProcessPool {
         assert!((1..=WORKERS_MAX).contains(&setting.workers) && setting.per_worker > 0);
         Self {
             data: &mut PROCESS_DATA.take()[..setting.workers],
+            pulses: Pulses::new(),
             pid: sys::process_id(),
             setting,
         }
@@ -104,11 +107,13 @@ impl Crew for ProcessPool {
 
     fn tend(&mut self, desk: &mut Desk, now_ms: u64) {
         self.respawn(desk, now_ms);
+        self.feel_pulses(desk, now_ms);
     }
 
     fn tend_ms(&self) -> Option<u64> {
         let dead = self.data.iter().filter(|child| child.pid == 0);
-        dead.map(|child| child.respawn_ms).min()
+        let pulse = (self.held() > 0).then(|| self.pulses.next_ms());
+        dead.map(|child| child.respawn_ms).chain(pulse).min()
     }
 
     fn reap(&mut self, desk: &mut Desk) {
@@ -185,6 +190,13 @@ impl Crew for ProcessPool {
                 Ok(None) => return,
                 Err(_) => return self.distrust(child),
             }
+        }
+    }
+
+    fn call_all(&mut self) {
+        for data in self.data.iter().filter(|data| data.pid != 0) {
+            // One whose pair is full has enough to wake up for.
+            let _ = pass_fd::send_look(&data.fd);
         }
     }
 

@@ -4,8 +4,9 @@ use nix::sys::epoll::EpollFlags;
 
 use super::dispatcher::{Crew, Desk, Jobs, ticket};
 use super::factory::{Factory, Place};
+use super::pulse::{Pulses, Verdict};
 use super::{PoolSetting, WORKERS};
-use crate::limits::{JOBS_PER_MESSAGE_MAX, QUEUE_CAPACITY};
+use crate::limits::{JOBS_PER_MESSAGE_MAX, QUEUE_CAPACITY, STUCK_MS};
 use crate::link::REPORT_MAX;
 use crate::sys::{self, Errno};
 use crate::worker::Setting;
@@ -18,6 +19,7 @@ pub struct ThreadPool {
     factory: Factory,
     workers: usize,
     places: usize,
+    pulses: Pulses,
     /// Tickets of jobs in the queue, and of those taken and not yet back.
     held: usize,
 }
@@ -34,8 +36,7 @@ impl ThreadPool {
         desk.watch(bell, ANYONE, EpollFlags::EPOLLIN | EpollFlags::EPOLLET)?;
         let (gauges, form, site) = (desk.gauges, setting.form, setting.site);
         let clock_floor_s = setting.clock_floor_s;
-        // The threads use it until the process ends.
-        let root = Box::leak(Box::new(setting.root));
+        let root = setting.root;
         factory.start(|index| {
             let pushed = match &setting.pushed {
                 Some(found) => Some(found.duplicate()?),
@@ -61,6 +62,7 @@ impl ThreadPool {
             factory,
             workers,
             places: workers * per_worker,
+            pulses: Pulses::new(),
             held: 0,
         })
     }
@@ -71,11 +73,32 @@ impl Crew for ThreadPool {
         Ok(())
     }
 
-    /// A thread does not die alone.
-    fn tend(&mut self, _: &mut Desk, _: u64) {}
+    /// A thread does not die alone: one that is stuck ends the process, for who watches over it to
+    /// start it again.
+    fn tend(&mut self, desk: &mut Desk, now_ms: u64) {
+        if !self.pulses.is_time(now_ms) {
+            return;
+        }
+        let shared = self.factory.shared();
+        for worker in 0..self.workers {
+            match self
+                .pulses
+                .feel(desk.gauges, worker, shared.is_busy(worker))
+            {
+                Verdict::Well => {}
+                Verdict::Call => shared.call_round(worker),
+                Verdict::Stuck => {
+                    log::error!(
+                        "worker {worker} is stuck: not one round in {STUCK_MS} ms; the server ends"
+                    );
+                    sys::exit_now(1);
+                }
+            }
+        }
+    }
 
     fn tend_ms(&self) -> Option<u64> {
-        None
+        (self.held > 0).then(|| self.pulses.next_ms())
     }
 
     fn reap(&mut self, _: &mut Desk) {}
@@ -126,6 +149,10 @@ impl Crew for ThreadPool {
                 return;
             }
         }
+    }
+
+    fn call_all(&mut self) {
+        (0..self.workers).for_each(|worker| self.factory.shared().call_round(worker));
     }
 
     fn drain(&mut self) {

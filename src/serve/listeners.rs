@@ -12,17 +12,21 @@ use crate::link::Protocol;
 use crate::pool::Listener;
 use crate::sys::{self, Errno};
 
+use super::supervisor::Passed;
+
 /// Where a listener ended up.
 pub(super) enum Bound {
     /// At an address, its port never 0.
     Ip(SocketAddr),
     /// At a path, as the file of this number.
     Unix(PathBuf, u64),
+    /// At a path of somebody else, who passed the socket.
+    Passed(PathBuf),
 }
 
 impl Bound {
     /// Removes the socket from the file system, if it is still the one that was made.
-    pub(super) fn remove(&self) {
+    fn remove(&self) {
         if let Self::Unix(path, inode) = self
             && std::fs::symlink_metadata(path).is_ok_and(|now| now.ino() == *inode)
         {
@@ -35,12 +39,15 @@ impl core::fmt::Display for Bound {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Ip(address) => address.fmt(formatter),
-            Self::Unix(path, _) => write!(formatter, "unix:{}", path.display()),
+            Self::Unix(path, _) | Self::Passed(path) => {
+                write!(formatter, "unix:{}", path.display())
+            }
         }
     }
 }
 
-/// All listeners, and where each is, in the order of the command line: train, then HTTP.
+/// All listeners, and where each is: train, then HTTP; those that were passed, then those of the
+/// command line.
 #[derive(Default)]
 pub(super) struct Listening {
     pub(super) listeners: FixedVec<Listener, LISTENERS_MAX>,
@@ -48,27 +55,70 @@ pub(super) struct Listening {
     pub(super) http: Vec<Bound>,
 }
 
-/// Opens all listeners.
+/// Opens all listeners, those that were passed first. These replace the default one of their protocol.
 ///
 /// # Errors
 /// One line that says which cannot be opened and what to do.
-pub(super) fn open(options: &Options) -> Result<Listening, String> {
+pub(super) fn open(options: &Options, passed: Vec<Passed>) -> Result<Listening, String> {
     let mut listening = Listening::default();
     let train = if options.push.is_some() {
         Protocol::Push
     } else {
         Protocol::Ask
     };
-    for address in &options.train {
-        listening.open(address, train)?;
+    for socket in passed {
+        listening.adopt(&socket, train)?;
     }
-    for address in &options.http {
-        listening.open(address, Protocol::Http)?;
+    if listening.train.is_empty() || !options.train_is_default {
+        for address in &options.train {
+            listening.open(address, train)?;
+        }
+    }
+    if listening.http.is_empty() || !options.http_is_default {
+        for address in &options.http {
+            listening.open(address, Protocol::Http)?;
+        }
     }
     Ok(listening)
 }
 
 impl Listening {
+    /// Removes the sockets that were made in the file system, as far as that is permitted.
+    pub(super) fn remove_paths(&self) {
+        for bound in &self.http {
+            bound.remove();
+        }
+    }
+
+    /// Takes a socket that was passed; its name says what it is for.
+    fn adopt(&mut self, passed: &Passed, train: Protocol) -> Result<(), String> {
+        let Passed { raw, name } = passed;
+        let protocol = match &name[..] {
+            "train" => train,
+            "http" => Protocol::Http,
+            _ => {
+                return Err(format!(
+                    "descriptor {raw} of LISTEN_FDS is called {name:?}: must be http or train \
+                     (FileDescriptorName= of the socket unit)"
+                ));
+            }
+        };
+        let adopted = sys::adopt_listener(*raw, defer_s(protocol)).and_then(|(socket, at)| {
+            let bound = match at {
+                sys::Name::Ip(address) => Bound::Ip(address),
+                sys::Name::Unix(path) => Bound::Passed(path),
+            };
+            self.keep(Listener { socket, protocol }, bound)
+        });
+        adopted.map_err(|errno| match errno {
+            Errno::E2BIG => format!("LISTEN_FDS: more than this board's {LISTENERS_MAX} listeners"),
+            _ => format!(
+                "descriptor {raw} of LISTEN_FDS ({name}): must be a stream socket that listens \
+                 (ListenStream= of the socket unit)"
+            ),
+        })
+    }
+
     fn open(&mut self, address: &Address, protocol: Protocol) -> Result<(), String> {
         let option = if protocol == Protocol::Http {
             "--http"
@@ -93,7 +143,7 @@ impl Listening {
         result.map_err(|errno| match errno {
             Errno::EADDRINUSE => format!("{option} {shown}: in use by another program; stop that, or choose another port"),
             Errno::EACCES if matches!(address, Address::Unix(_)) => format!("{option} {shown}: permission denied; the folder must be writable"),
-            Errno::EACCES => format!("{option} {shown}: ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a higher one"),
+            Errno::EACCES => format!("{option} {shown}: ports below 1024 need root (and --user NAME) or CAP_NET_BIND_SERVICE; choose a higher one"),
             Errno::EADDRNOTAVAIL => format!("{option} {shown}: this machine has no such address"),
             Errno::EEXIST => format!("{option} {shown}: there is a file or folder of that name; choose another path"),
             Errno::EINVAL => format!("{option} {shown}: cannot be listened on; a link-local address needs an interface, which ADDR cannot name: listen on all addresses instead"),
@@ -133,9 +183,7 @@ impl Listening {
         both: bool,
         protocol: Protocol,
     ) -> Result<u16, Errno> {
-        // A pushed file goes to clients that say nothing, so theirs must not be waited for.
-        let defer_s = (protocol != Protocol::Push).then_some(DEFER_ACCEPT_S);
-        let (socket, bound) = sys::listen(address, both, defer_s)?;
+        let (socket, bound) = sys::listen(address, both, defer_s(protocol))?;
         self.keep(Listener { socket, protocol }, Bound::Ip(bound))?;
         Ok(bound.port())
     }
@@ -162,4 +210,9 @@ impl Listening {
         }
         Ok(())
     }
+}
+
+/// A pushed file goes to clients that say nothing, so theirs must not be waited for.
+fn defer_s(protocol: Protocol) -> Option<u32> {
+    (protocol != Protocol::Push).then_some(DEFER_ACCEPT_S)
 }

@@ -52,6 +52,16 @@ impl Descriptor {
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
     }
 
+    /// Makes this number mean what `other` means (dup3(2)), in one step for all threads.
+    ///
+    /// # Errors
+    /// `EBUSY` while a thread opens what is to have this number.
+    pub fn become_like(&self, other: &Self) -> Result<(), Errno> {
+        let (from, to) = (other.raw(), self.raw());
+        // SAFETY: both are open, and this number stays this value's own.
+        retry(|| i64::from(unsafe { libc::dup3(from, to, libc::O_CLOEXEC) })).map(drop)
+    }
+
     /// Takes charge of a raw descriptor, as a system call returned it.
     pub(super) fn from_raw(raw: usize) -> Self {
         Self {

@@ -10,6 +10,8 @@ mod file;
 mod process;
 mod shared;
 mod socket;
+mod supervise;
+mod user;
 mod watch;
 
 pub use bell::Bell;
@@ -29,6 +31,8 @@ pub use socket::{
     send_message, shutdown_write, unacknowledged,
 };
 
+pub use supervise::{Name, adopt_listener, datagrams_to};
+pub use user::{Ids, become_user, ids, renounce_new_privileges};
 pub use watch::{Event, Events, events, unwatch, watch, watcher};
 
 use std::time::SystemTime;

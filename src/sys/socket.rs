@@ -90,7 +90,7 @@ pub fn listen_unix(path: &std::path::Path) -> Result<Descriptor, Errno> {
 }
 
 /// TCP_DEFER_ACCEPT of tcp(7).
-fn defer_accept(listener: RawFd, seconds: u32) -> Result<(), Errno> {
+pub(super) fn defer_accept(listener: RawFd, seconds: u32) -> Result<(), Errno> {
     let size = size_of::<u32>() as libc::socklen_t;
     let value = (&raw const seconds).cast();
     // SAFETY: the kernel reads one int.
@@ -106,7 +106,7 @@ fn defer_accept(listener: RawFd, seconds: u32) -> Result<(), Errno> {
     check(i64::from(set)).map(drop)
 }
 
-fn address_of(name: &SockaddrStorage) -> SocketAddr {
+pub(super) fn address_of(name: &SockaddrStorage) -> SocketAddr {
     match (name.as_sockaddr_in(), name.as_sockaddr_in6()) {
         (Some(four), _) => SocketAddr::new(IpAddr::V4(four.ip()), four.port()),
         (_, Some(six)) => SocketAddr::new(IpAddr::V6(six.ip()), six.port()),

@@ -195,6 +195,12 @@ impl Connection {
         self.expires_ms - self.wait.length_ms()
     }
 
+    /// Whether it waits for a request, or for the rest of one.
+    pub(super) fn is_asking(&self) -> bool {
+        self.phase == Phase::Asking
+            && matches!(self.wait, Wait::Silent | Wait::Request | Wait::Idle)
+    }
+
     /// Begins an answer.
     pub(super) fn answer(&mut self, plan: Plan) {
         self.plan = plan;

@@ -4,7 +4,7 @@ use heapless::Vec;
 
 use super::connection::{Phase, Queue};
 use super::deadline::Wait;
-use super::list::{List, QUEUE};
+use super::list::{DEADLINE, List, QUEUE};
 use super::slab::Slot;
 use super::{Turns, Worker};
 use crate::files::FileSlot;
@@ -141,6 +141,18 @@ impl Worker {
             }
         }
         false
+    }
+
+    /// Gives every connection that has begun to ask one more turn: a request that has come whole is
+    /// still answered while the worker drains, and who has to wait for the rest is refused.
+    pub(super) fn take_last_requests(&mut self) {
+        let mut next = self.deadlines.oldest(Wait::Request);
+        while let Some(slot) = next {
+            next = List::<DEADLINE>::after(&mut self.connections, slot);
+            if self.connections.get(slot).queued == Queue::None {
+                self.make_ready(slot);
+            }
+        }
     }
 
     /// The connection that has been without a request for the longest, or has had its last answer.

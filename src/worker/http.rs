@@ -132,6 +132,9 @@ impl Worker {
         if made_before.is_none() {
             connection.moment_ms = sys::real_ms();
         }
+        // Who was let in before the stop and asks for the first time has an answer, and is refused
+        // nothing by a restart.
+        let is_served = connection.sent > 0;
         let gauges = turns.setting.gauges;
         let mut responder = Responder {
             setting: turns.setting,
@@ -152,8 +155,8 @@ impl Worker {
             }
             let out = &mut self.buffer[batch.made..];
             let mut decision = made_before.take().unwrap_or(Decision {
-                is_busy: self.draining,
-                keeps: true,
+                is_busy: self.draining && is_served,
+                keeps: !self.draining,
                 is_made: false,
             });
             responder.is_busy = decision.is_busy;
@@ -162,7 +165,7 @@ impl Worker {
                 Ok(Some(request)) => {
                     // The place of who has nothing more to ask goes to who waits for one.
                     if !decision.is_made && request.size == size - batch.used {
-                        decision.keeps = !gauges.promise();
+                        decision.keeps = decision.keeps && !gauges.promise();
                     }
                     responder.keeps = decision.keeps;
                     batch.is_cut = !request.is_whole;

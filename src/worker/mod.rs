@@ -70,6 +70,8 @@ pub struct Worker {
     /// The pool must be told that nothing can give way.
     nothing_to_give: bool,
     draining: bool,
+    /// How often the root had changed when the cache was cleared last.
+    root_changes: u64,
     pushed: FileSlot,
     buffer: [u8; CAR_BUFFER_BYTES],
 }
@@ -142,6 +144,7 @@ impl Worker {
             ended: List::new(),
             nothing_to_give: false,
             draining: false,
+            root_changes: 0,
             pushed: FileSlot::NONE,
             buffer: [0; CAR_BUFFER_BYTES],
         }
@@ -182,6 +185,7 @@ impl Worker {
             let mut events = [EpollEvent::empty(); EVENTS_MAX];
             let (count, has_order) = self.wait(&turns, &mut events, link)?;
             turns.now_ms = sys::now_ms();
+            setting.gauges.come_round(setting.index);
             if !self.take_events(&turns, &events[..count], has_order, link)? {
                 return Ok(());
             }
@@ -216,6 +220,12 @@ impl Worker {
         link: &mut impl Link,
     ) -> Result<bool, Errno> {
         // Before any request: who asks after a change must get what it is now.
+        let changes = turns.setting.gauges.root_changes();
+        turns.setting.root.follow(changes);
+        if changes != self.root_changes {
+            self.root_changes = changes;
+            self.cache.clear(&mut self.files);
+        }
         if events.iter().any(|event| event.data() == WATCHER_TOKEN) {
             self.cache.forget_changed(&mut self.files);
         }
@@ -300,10 +310,9 @@ impl Worker {
                 Order::Drain => {
                     self.draining = true;
                     while self.give_way(turns) {}
-                    while let Some(slot) = self.deadlines.oldest(Wait::Request) {
-                        self.refuse(turns, slot);
-                    }
+                    self.take_last_requests();
                 }
+                Order::Look => {}
                 Order::Nothing => break,
                 Order::Closed => return Ok(false),
             }
@@ -322,9 +331,6 @@ impl Worker {
             Protocol::Push => self.push(turns, slot),
         }
         self.turn(turns, slot);
-        if self.draining && self.connections.get(slot).phase == Phase::Asking {
-            self.refuse(turns, slot);
-        }
     }
 
     fn event(&mut self, slot: Slot, events: EpollFlags) {
@@ -382,6 +388,9 @@ impl Worker {
     fn turn(&mut self, turns: &Turns, slot: Slot) {
         match self.turn_of(turns, slot) {
             Step::Again => self.make_ready(slot),
+            Step::Wait if self.draining && self.connections.get(slot).is_asking() => {
+                self.refuse(turns, slot);
+            }
             Step::Wait => self.register(turns, slot),
             Step::End => self.end(turns, slot),
         }

@@ -152,6 +152,7 @@ impl<'a> Responder<'a> {
                 error(Status::FORBIDDEN, manner, reader(), out, |_| {})
             }
             Err(Fault::NotFound) => self.respond_missing(request, manner, out),
+            Err(Fault::Full | Fault::Io) => busy(manner, reader(), out),
             Err(fault) => error(status_of(fault), manner, reader(), out, |_| {}),
         }
     }

@@ -113,6 +113,7 @@ impl Server {
         if pool() == Pool::Thread && command.get_args().any(|word| word == "serve") {
             command.args(Pool::Thread.options());
         }
+        add_user(&mut command);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -260,6 +261,14 @@ impl Drop for Server {
     }
 }
 
+/// Adds the user that a server needs which root starts: root, unless a test is about users.
+pub fn add_user(command: &mut Command) {
+    let has = |wanted: &str| command.get_args().any(|word| word == wanted);
+    if nix::unistd::geteuid().is_root() && has("serve") && !has("--user") {
+        command.args(["--user", "root"]);
+    }
+}
+
 /// What comes out of a pipe, gathered by a thread.
 fn gathered(mut pipe: impl Read + Send + 'static) -> Arc<Mutex<String>> {
     let text = Arc::new(Mutex::new(String::new()));
@@ -283,11 +292,14 @@ pub fn raise_open_files() {
 
 /// Runs the program to its end: exit code, standard output, standard error.
 pub fn run<S: AsRef<OsStr>>(arguments: &[S]) -> (i32, String, String) {
-    let output = program::command("trainyard")
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let mut command = program::command("trainyard");
+    if let Some((first, rest)) = arguments.split_first() {
+        command.arg(first);
+        // Before the others, whose last one may lack its value.
+        add_user(&mut command);
+        command.args(rest);
+    }
+    let output = command.stdin(Stdio::null()).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (
         output.status.code().unwrap_or(-1),

@@ -274,7 +274,7 @@ impl<'a> Worker<'a> {
                     self.end(|_, job| Some(job) == oldest);
                 }
                 Order::Drain => self.end(|_, _| true),
-                Order::Nothing => return true,
+                Order::Nothing | Order::Look => return true,
                 Order::Closed => return false,
             }
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::common::at_once;
-use super::common::server::LIMIT;
+use super::common::server::{LIMIT, add_user};
 use super::common::wait_until;
 use super::*;
 
@@ -219,6 +219,7 @@ fn a_full_log_holds_up_nobody() {
     command
         .arg("--http")
         .arg(format!("unix:{}", socket.display()));
+    add_user(&mut command);
     command.stdout(writer).stderr(std::process::Stdio::null());
     let mut child = command.spawn().unwrap();
     wait_until("the socket", LIMIT, || {

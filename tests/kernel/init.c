@@ -132,8 +132,8 @@ static void stop_server(pid_t server) {
 }
 
 int main(void) {
-    char *const ask[] = {"trainyard", "serve", "/sd", "--http", "none", "--train", "127.0.0.1:2000", NULL};
-    char *const push[] = {"trainyard", "serve", "/sd", "--http", "none", "--train", "127.0.0.1:2001", "--push", FILE_PATH, "--push-form", "raw", NULL};
+    char *const ask[] = {"trainyard", "serve", "/sd", "--http", "none", "--train", "127.0.0.1:2000", "--user", "root", NULL};
+    char *const push[] = {"trainyard", "serve", "/sd", "--http", "none", "--train", "127.0.0.1:2001", "--user", "root", "--push", FILE_PATH, "--push-form", "raw", NULL};
     make_folders();
     begin("modules");
     load_modules();

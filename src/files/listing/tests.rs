@@ -27,7 +27,8 @@ struct Served {
 impl Served {
     fn new(folder: &Path) -> Self {
         let path = CString::new(folder.as_os_str().as_bytes()).unwrap();
-        let found = Root::open(&path).unwrap().find(b"/").unwrap();
+        let path = Box::leak(path.into_boxed_c_str());
+        let found = Root::open(path).unwrap().find(b"/").unwrap();
         let mut files = FileTable::new();
         let slot = files.insert(found);
         files.get(slot).name.clear();

@@ -3,12 +3,13 @@
 use heapless::Vec;
 
 use super::{Crew, Desk, EpollFlags, ProcessData, ProcessPool};
-use crate::limits::{BOARD, EXIT_MS, RESPAWN_DELAY_MS, RESPAWN_SETTLED_MS};
+use crate::limits::{BOARD, EXIT_MS, RESPAWN_DELAY_MS, RESPAWN_SETTLED_MS, STUCK_MS};
 use crate::link::Order;
 use crate::pool::WORKERS;
 use crate::pool::dispatcher::ticket;
 use crate::pool::intake::Waiting;
 use crate::pool::pass_fd::{self, Pair};
+use crate::pool::pulse::Verdict;
 use crate::sys::{self, Descriptor, Errno, Exit};
 use crate::worker::Setting;
 
@@ -40,7 +41,7 @@ impl ProcessPool {
                     }
                 }
                 Order::Nothing | Order::Closed => break,
-                Order::GiveWay | Order::Drain => {}
+                Order::GiveWay | Order::Drain | Order::Look => {}
             }
         }
         let passed_on = untaken.len();
@@ -101,6 +102,27 @@ impl ProcessPool {
         }
     }
 
+    /// Ends the children that are stuck, so that they are replaced.
+    pub(super) fn feel_pulses(&mut self, desk: &Desk, now_ms: u64) {
+        if !self.pulses.is_time(now_ms) {
+            return;
+        }
+        for (child, data) in self.data.iter().enumerate() {
+            match self.pulses.feel(desk.gauges, child, data.busy > 0) {
+                Verdict::Well => {}
+                // One whose pair is full has enough to wake up for.
+                Verdict::Call => drop(pass_fd::send_look(&data.fd)),
+                Verdict::Stuck => {
+                    log::error!(
+                        "child {child} ({}) is stuck: not one round in {STUCK_MS} ms; it is replaced",
+                        data.pid
+                    );
+                    sys::kill_child(data.pid);
+                }
+            }
+        }
+    }
+
     pub(super) fn make_child(&mut self, desk: &mut Desk, child: usize) -> Result<(), Errno> {
         let (mut fd, mut child_fd) = sys::pair()?;
         let pid = match sys::fork() {
@@ -140,7 +162,7 @@ impl ProcessPool {
         sys::close_all_but(&mut keep);
         let setting = Setting {
             index: child,
-            root: &self.setting.root,
+            root: self.setting.root,
             form: self.setting.form,
             gauges: desk.gauges,
             cache_sharers: 1,

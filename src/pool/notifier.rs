@@ -1,0 +1,72 @@
+//! What the supervisor is told by a datagram each (sd_notify(3)), from fixed buffers.
+
+use core::fmt::{Arguments, Write};
+
+use heapless::Vec;
+
+use crate::sys::{self, Descriptor};
+
+const DATAGRAM_BYTES: usize = 128;
+
+/// Tells the supervisor, if there is one.
+pub struct Notifier {
+    /// Connected to the supervisor, or none.
+    socket: Descriptor,
+    /// How often it wants to hear from the dispatcher; `None` for never.
+    beat_ms: Option<u64>,
+    next_ms: u64,
+}
+
+impl Notifier {
+    /// One that tells by `socket`, if that is open, and every `beat_ms`.
+    #[must_use]
+    pub fn new(socket: Descriptor, beat_ms: Option<u64>) -> Self {
+        Self {
+            beat_ms: beat_ms.filter(|_| socket.is_open()),
+            socket,
+            next_ms: 0,
+        }
+    }
+
+    /// The server is ready.
+    pub(super) fn ready(&self) {
+        self.tell(format_args!("READY=1\nSTATUS=serving"));
+    }
+
+    /// It stops, with so many clients.
+    pub(super) fn stopping(&self, held: usize, waiting: usize) {
+        self.tell(format_args!(
+            "STOPPING=1\nSTATUS=stopping: {held} clients, {waiting} wait"
+        ));
+    }
+
+    /// Comes in every turn of the dispatcher: when it is time, says that it is well, and how many
+    /// clients there are.
+    pub(super) fn beat(&mut self, now_ms: u64, held: usize, waiting: usize) {
+        let Some(beat_ms) = self.beat_ms else { return };
+        if now_ms >= self.next_ms {
+            self.next_ms = now_ms + beat_ms;
+            self.tell(format_args!(
+                "WATCHDOG=1\nSTATUS=serving: {held} clients, {waiting} wait"
+            ));
+        }
+    }
+
+    /// When [`Notifier::beat`] has to come again.
+    pub(super) fn next_ms(&self) -> Option<u64> {
+        self.beat_ms.map(|_| self.next_ms)
+    }
+
+    fn tell(&self, text: Arguments) {
+        if !self.socket.is_open() {
+            return;
+        }
+        let mut datagram: Vec<u8, DATAGRAM_BYTES> = Vec::new();
+        let written = datagram.write_fmt(text);
+        assert!(written.is_ok(), "every text fits");
+        // A supervisor that takes none now misses this one; it never holds up the clients.
+        if let Err(errno) = sys::send(self.socket.raw(), &datagram, false) {
+            log::debug!("the supervisor was not told: {errno}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What running it for years takes: a file of options, users, a supervisor, a card that comes and goes.
+
+#![allow(missing_docs)] // a test's name is its documentation
+
+#[path = "operations/config.rs"]
+mod config;
+#[path = "operations/root.rs"]
+mod root;
+#[path = "operations/stuck.rs"]
+mod stuck;
+#[path = "operations/supervisor.rs"]
+mod supervisor;
+#[path = "operations/user.rs"]
+mod user;
+
+mod common;
+
+use common::http::{Answer, Client};
+use common::server::Server;
+
+/// Asks the first listener for one path over HTTP.
+fn get(server: &Server, target: &str) -> Answer {
+    Client::connect(server).get(target, &[])
+}

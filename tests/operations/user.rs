@@ -1,0 +1,251 @@
+//! `--user`: root opens the sockets, and somebody else serves.
+
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::common::program::{self, is_emulated};
+use super::common::server::{LIMIT, Pool, Server, pool, run};
+use super::common::{random_file, wait_until};
+
+/// Whether this test can try to become another user; says so if not.
+fn is_root() -> bool {
+    let is_root = nix::unistd::geteuid().is_root();
+    if !is_root {
+        let _ = std::io::stderr().write_all(b"left out, it needs root\n");
+    }
+    is_root
+}
+
+/// A folder with these rights.
+fn folder_of(mode: u32) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+    folder
+}
+
+/// A folder that everybody may read.
+fn public() -> tempfile::TempDir {
+    folder_of(0o755)
+}
+
+/// A line of a process's or thread's status (proc(5)).
+fn status_of(folder: &str, name: &str) -> Vec<String> {
+    let text = fs::read_to_string(format!("{folder}/status")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let words = line.unwrap().trim_start_matches(':').split_whitespace();
+    words.map(String::from).collect()
+}
+
+/// The folders of proc(5) of all processes and threads of a server.
+fn all_of(server: &Server) -> Vec<String> {
+    let threads = server.threads().into_iter();
+    let threads = threads.map(|thread| format!("/proc/{}/task/{thread}", server.pid()));
+    let children = server.children().into_iter();
+    threads
+        .chain(children.map(|child| format!("/proc/{child}")))
+        .collect()
+}
+
+/// A port below 1024 that is free now.
+fn low_port() -> u16 {
+    (600..1024)
+        .rev()
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .unwrap()
+}
+
+#[test]
+fn everything_runs_as_the_user_after_binding() {
+    if !is_root() {
+        return;
+    }
+    let folder = public();
+    let path = folder.path().join("file");
+    let bytes = random_file(&path, 1, 1000);
+    let address = format!("127.0.0.1:{}", low_port());
+    for (given, user, group) in [
+        ("nobody", "65534", None),
+        ("nobody:daemon", "65534", Some("1")),
+        ("65534:7", "65534", Some("7")),
+        ("4321:4322", "4321", Some("4322")),
+    ] {
+        let options = ["--http", &address, "--workers", "2", "--user", given];
+        let server = Server::http(folder.path(), &options);
+        assert_eq!(server.addresses[1].to_string(), address);
+        assert_eq!(super::get(&server, "/file").body, bytes);
+        let all = all_of(&server);
+        let expected = if is_emulated() { 2 } else { 3 };
+        assert!(all.len() >= expected, "{all:?}");
+        for folder in all {
+            assert_eq!(status_of(&folder, "Uid"), [user; 4], "{given}");
+            if let Some(group) = group {
+                assert_eq!(status_of(&folder, "Gid"), [group; 4], "{given}");
+            }
+            assert!(status_of(&folder, "Groups").is_empty());
+            for rights in ["CapEff", "CapPrm"] {
+                assert_eq!(status_of(&folder, rights), ["0000000000000000"]);
+            }
+            // An emulator does not pass it on.
+            if !is_emulated() {
+                assert_eq!(status_of(&folder, "NoNewPrivs"), ["1"]);
+            }
+        }
+        server.stop();
+    }
+}
+
+#[test]
+fn changes_are_seen_at_once_whoever_serves() {
+    if !is_root() {
+        return;
+    }
+    let folder = public();
+    let server = Server::http(folder.path(), &["--user", "nobody", "--workers", "1"]);
+    for seed in 2..12 {
+        let bytes = random_file(&folder.path().join("file"), seed, 1000);
+        assert_eq!(super::get(&server, "/file").body, bytes);
+    }
+    assert!(!server.log().contains("warn"), "{}", server.log());
+    server.stop();
+}
+
+#[test]
+fn children_die_with_a_parent_that_changed_its_user() {
+    if !is_root() || pool() == Pool::Thread {
+        return;
+    }
+    let folder = public();
+    let mut server = Server::http(folder.path(), &["--user", "nobody", "--workers", "3"]);
+    let children = server.children();
+    assert_eq!(children.len(), 3);
+    server.signal(Signal::SIGKILL);
+    server.wait(LIMIT);
+    wait_until("the children's end", LIMIT, || {
+        children.iter().all(|child| {
+            let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            kill(Pid::from_raw(*child), None).is_err() || stat.contains(") Z ")
+        })
+    });
+}
+
+#[track_caller]
+fn assert_refused(command: &mut Command, words: &[&str]) {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::null());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let start = std::time::Instant::now();
+    while child.try_wait().unwrap().is_none() && start.elapsed() < LIMIT {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let _ = child.kill();
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    for word in words {
+        assert!(error.contains(word), "{word:?} is not in {error:?}");
+    }
+}
+
+fn serve(root: &Path) -> Command {
+    let mut command = program::command("trainyard");
+    command.arg("serve").arg(root);
+    command.args(["--http", "127.0.0.1:0", "--train", "none"]);
+    command
+}
+
+#[test]
+fn root_has_to_say_whom() {
+    if !is_root() {
+        return;
+    }
+    let folder = public();
+    let root = folder.path();
+    assert_refused(
+        &mut serve(root),
+        &["started as root", "--user NAME", "--user root"],
+    );
+    for (given, words) in [
+        ("no-such-user", &["no-such-user", "/etc/passwd"][..]),
+        ("nobody:no-such-group", &["no-such-group", "/etc/group"]),
+        ("4321", &["4321", "/etc/passwd", "4321:4321"]),
+    ] {
+        assert_refused(serve(root).args(["--user", given]), words);
+    }
+    // What only root may read is not served, and that is told at the start.
+    let hidden = folder_of(0o700);
+    assert_refused(
+        serve(hidden.path()).args(["--user", "nobody"]),
+        &["permission denied", "65534"],
+    );
+    let socket = folder.path().join("socket");
+    let unix = format!("unix:{}", socket.display());
+    let missing = folder.path().join("missing");
+    assert_refused(
+        serve(&missing).args(["--user", "root", "--http", &unix]),
+        &["no such folder"],
+    );
+    assert!(!socket.exists(), "a start that fails leaves nothing behind");
+    let server = Server::http(hidden.path(), &[]);
+    assert_eq!(
+        super::get(&server, "/").status,
+        200,
+        "the tests' own option: root"
+    );
+    server.stop();
+    for wrong in [":", "nobody:", ":nobody", "a:b:c", ""] {
+        let (code, _, error) = run(&["serve", "--user", wrong]);
+        assert_eq!(code, 2);
+        assert!(error.contains("NAME or NAME:GROUP"), "{error}");
+    }
+}
+
+#[test]
+fn an_ordinary_user_needs_no_option() {
+    if !is_root() || is_emulated() {
+        return;
+    }
+    // The build's folder may be closed to others.
+    let folder = public();
+    let program = folder.path().join("trainyard");
+    fs::copy(program::path("trainyard"), &program).unwrap();
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let serve = |options: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(["serve", ".", "--http", "127.0.0.1:0", "--train", "none"]);
+        command.args(options);
+        command.current_dir(folder.path()).uid(4321).gid(4321);
+        command
+    };
+    assert_refused(serve(&[]).args(["--user", "root"]), &["only root"]);
+    assert_refused(serve(&[]).args(["--user", "nobody"]), &["only root"]);
+    if pool() == Pool::Thread {
+        return;
+    }
+    for options in [&[][..], &["--user", "4321:4321"]] {
+        let mut child = serve(options)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        while line != "ready\n" {
+            line.clear();
+            let size = std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+            assert!(size > 0, "never ready");
+        }
+        let pid = child.id();
+        assert_eq!(status_of(&format!("/proc/{pid}"), "NoNewPrivs"), ["1"]);
+        kill(Pid::from_raw(pid as i32), Signal::SIGTERM).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+}
