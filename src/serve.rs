@@ -38,7 +38,9 @@ pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
     raise_limit(options)?;
     let listening = listeners::open(options, supervisor::passed()?)?;
     warn_of_small_backlog();
-    let started = user::become_found(found).and_then(|()| setting_of(options));
+    let started = open_root(&options.root, options.wait_root)
+        .and_then(|root| user::become_found(found).map(|()| root))
+        .and_then(|root| setting_of(options, root));
     match started {
         Ok(setting) => start(options, arena, listening, setting),
         Err(reason) => {
@@ -48,9 +50,14 @@ pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
     }
 }
 
-/// Opens the files, by the rights of the user that the server runs as.
-fn setting_of(options: &Options) -> Result<PoolSetting, String> {
-    let root: &'static Root = Box::leak(Box::new(open_root(&options.root, options.wait_root)?));
+/// What the pool is told. All files are opened by the rights of the user that the server runs as; of
+/// the way to the root, which may lead through folders that are closed to it, only the end must be
+/// readable.
+fn setting_of(options: &Options, root: Root) -> Result<PoolSetting, String> {
+    let root: &'static Root = Box::leak(Box::new(root));
+    if root.is_there() && root.read() == Err(Errno::EACCES) {
+        return Err(unreadable(&options.root));
+    }
     let pushed = options.push.as_deref().map(open_pushed).transpose()?;
     if !options.http.is_empty() {
         warn_of_own_paths(root);
@@ -175,12 +182,18 @@ fn open_root(path: &Path, waits: bool) -> Result<Root, String> {
         Errno::ENOTDIR => format!(
             "{shown}: not a folder; name the folder to serve, or push this file with --push"
         ),
-        Errno::EACCES => format!(
-            "{shown}: permission denied; the folder must be readable for user {}",
-            nix::unistd::geteuid()
-        ),
+        Errno::EACCES => unreadable(path),
         other => format!("{shown}: cannot be opened: {}", other.desc()),
     })
+}
+
+fn unreadable(root: &Path) -> String {
+    format!(
+        "{}: permission denied; the folder must be readable for user {} (root can choose another \
+         one with --user NAME)",
+        root.display(),
+        nix::unistd::geteuid()
+    )
 }
 
 /// Over HTTP a folder of this name is out of reach.
