@@ -80,6 +80,7 @@ const fn course(
         per_worker,
         jobs,
         batch: 1,
+        calls_all: false,
     }
 }
 
@@ -132,6 +133,17 @@ fn a_full_server_takes_the_place_of_an_idle_connection() {
 }
 
 #[test]
+fn all_come_round_when_they_are_called() {
+    for jobs in [&[][..], &[Short], &[Long, Short]] {
+        let called = Course {
+            calls_all: true,
+            ..course(1, 2, 2, jobs)
+        };
+        passes(2, called);
+    }
+}
+
+#[test]
 fn a_wake_up_for_no_reason_does_no_harm() {
     let faults = Faults {
         wait: Changed::ReturnsForNoReason,
@@ -149,6 +161,19 @@ fn a_signal_left_out_is_caught() {
         ..ALL_WELL
     };
     is_caught("deadlock", course(1, 2, 1, &[Short]), faults, Habits::RIGHT);
+}
+
+#[test]
+fn a_sleeper_that_is_not_called_is_caught() {
+    let faults = Faults {
+        signal: false,
+        ..ALL_WELL
+    };
+    let called = Course {
+        calls_all: true,
+        ..course(1, 2, 2, &[])
+    };
+    is_caught("deadlock", called, faults, Habits::RIGHT);
 }
 
 #[test]

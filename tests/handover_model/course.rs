@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 use trainyard::link::{Order, Rest};
-use trainyard::pool::handover::{Batch, Handover, State};
+use trainyard::pool::handover::{Batch, Bells, Handover, State};
 
 use super::parts::{Condition, Epolls, Faults};
 
@@ -53,6 +53,8 @@ pub struct Course {
     pub jobs: &'static [Job],
     /// Jobs that are put at once, at most.
     pub batch: usize,
+    /// All workers are called after the last job was put, and have to come round.
+    pub calls_all: bool,
 }
 
 /// A client's socket.
@@ -67,6 +69,8 @@ struct World {
     habits: Habits,
     shared: Shared,
     sockets: Vec<Mutex<Socket>>,
+    /// Workers that came round because they were called.
+    looked: Vec<Mutex<bool>>,
 }
 
 impl World {
@@ -100,6 +104,7 @@ impl Course {
             habits,
             shared: Handover::new(Condition::new(State::new(), faults), epolls),
             sockets: self.jobs.iter().map(|_| Mutex::default()).collect(),
+            looked: (0..self.workers).map(|_| Mutex::default()).collect(),
         });
         world
             .shared
@@ -142,6 +147,13 @@ impl<'a> Main<'a> {
             self.pass_on();
             if !self.ring.is_empty() {
                 self.make_way();
+                self.wait();
+            }
+        }
+        if course.calls_all {
+            shared.call_all();
+            let has_looked = |looked: &Mutex<bool>| *looked.lock().unwrap();
+            while !self.world.looked.iter().all(has_looked) {
                 self.wait();
             }
         }
@@ -274,7 +286,11 @@ impl<'a> Worker<'a> {
                     self.end(|_, job| Some(job) == oldest);
                 }
                 Order::Drain => self.end(|_, _| true),
-                Order::Nothing | Order::Look => return true,
+                Order::Look => {
+                    *self.world.looked[self.index].lock().unwrap() = true;
+                    self.world.shared.bells().ring_main();
+                }
+                Order::Nothing => return true,
                 Order::Closed => return false,
             }
         }
