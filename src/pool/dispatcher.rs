@@ -228,11 +228,15 @@ impl<C: Crew> Dispatcher<C> {
     /// # Errors
     /// What epoll says; then nothing can go on.
     pub fn run(&mut self) -> Result<Ended, Errno> {
-        self.notifier.ready();
+        self.notifier.ready(self.keeper.has_root());
         loop {
             let now_ms = sys::now_ms();
-            self.notifier
-                .beat(now_ms, self.crew.held(), self.desk.ring.len());
+            self.notifier.beat(
+                now_ms,
+                self.keeper.has_root(),
+                self.crew.held(),
+                self.desk.ring.len(),
+            );
             self.crew.tend(&mut self.desk, now_ms);
             self.tend_root(now_ms);
             self.pass_on(now_ms);

@@ -47,6 +47,11 @@ impl Keeper {
         self.root.path().to_bytes()
     }
 
+    /// Whether the root is there.
+    pub(super) fn has_root(&self) -> bool {
+        self.root.is_there()
+    }
+
     /// How often the root has changed: what the workers follow.
     pub(super) fn changes(&self) -> u32 {
         self.state.changes

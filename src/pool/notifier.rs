@@ -28,9 +28,9 @@ impl Notifier {
         }
     }
 
-    /// The server is ready.
-    pub(super) fn ready(&self) {
-        self.tell(format_args!("READY=1\nSTATUS=serving"));
+    /// The server is ready; `has_root` unless that is waited for.
+    pub(super) fn ready(&self, has_root: bool) {
+        self.tell(format_args!("READY=1\nSTATUS={}", state(has_root)));
     }
 
     /// It stops, with so many clients.
@@ -42,12 +42,13 @@ impl Notifier {
 
     /// Comes in every turn of the dispatcher: when it is time, says that it is well, and how many
     /// clients there are.
-    pub(super) fn beat(&mut self, now_ms: u64, held: usize, waiting: usize) {
+    pub(super) fn beat(&mut self, now_ms: u64, has_root: bool, held: usize, waiting: usize) {
         let Some(beat_ms) = self.beat_ms else { return };
         if now_ms >= self.next_ms {
             self.next_ms = now_ms + beat_ms;
             self.tell(format_args!(
-                "WATCHDOG=1\nSTATUS=serving: {held} clients, {waiting} wait"
+                "WATCHDOG=1\nSTATUS={}: {held} clients, {waiting} wait",
+                state(has_root)
             ));
         }
     }
@@ -68,5 +69,14 @@ impl Notifier {
         if let Err(errno) = sys::send(self.socket.raw(), &datagram, false) {
             log::debug!("the supervisor was not told: {errno}");
         }
+    }
+}
+
+/// What the server does, in a word.
+fn state(has_root: bool) -> &'static str {
+    if has_root {
+        "serving"
+    } else {
+        "the root is not there"
     }
 }

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 
-use super::common::Over;
 use super::common::ask::ask;
 use super::common::client::{has_begun, large_file, stopped_reader};
 use super::common::http::{Client, old_file};
 use super::common::program;
 use super::common::server::{LIMIT, Server, add_user};
+use super::common::{Over, wait_until};
 
 /// A command that starts `serve` with these sockets, as the descriptors from 3 on.
 fn with_sockets(sockets: &[(&OwnedFd, &str)]) -> Command {
@@ -276,4 +276,22 @@ fn a_supervisor_that_does_not_listen_holds_up_nobody() {
         assert_eq!(super::get(&server, "/file").body, bytes);
         server.stop();
     }
+}
+
+#[test]
+fn a_supervisor_is_told_that_there_is_no_root() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = Told::new(false);
+    let mut command = program::command("trainyard");
+    command.arg("serve").arg(folder.path()).arg("--wait-root");
+    command.args(["--http", "none", "--train", "127.0.0.1:0"]);
+    command.env("NOTIFY_SOCKET", &told.name);
+    command.env("WATCHDOG_USEC", "600000");
+    let server = Server::from_command(command);
+    assert_eq!(told.next(), "READY=1\nSTATUS=the root is not there");
+    std::fs::write(folder.path().join("file"), b"bytes").unwrap();
+    wait_until("the root", LIMIT, || {
+        told.next() == "WATCHDOG=1\nSTATUS=serving: 0 clients, 0 wait"
+    });
+    server.stop();
 }
