@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -237,16 +237,49 @@ fn a_user_that_cannot_be_is_refused() {
     }
 }
 
+/// Copies the program to where everybody can run it: the build's folder may be closed to others.
+fn public_program(folder: &Path) -> PathBuf {
+    let program = folder.join("trainyard");
+    fs::copy(program::path("trainyard"), &program).unwrap();
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    program
+}
+
+#[test]
+fn only_root_and_its_own_user_may_eject_a_servers_root() {
+    if !is_root() || is_emulated() {
+        return;
+    }
+    let folder = public();
+    let program = public_program(folder.path());
+    let server = Server::http(folder.path(), &["--user", "4321:4321"]);
+    let eject = |user| {
+        let mut command = Command::new(&program);
+        command.arg("eject").arg(folder.path()).uid(user).gid(user);
+        command.output().unwrap()
+    };
+    let output = eject(4322);
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    let expected = format!("process {} is not to be asked", server.pid());
+    assert!(error.contains(&expected), "{error}");
+    assert_eq!(super::get(&server, "/").status, 200);
+    for user in [4321, 0] {
+        assert_eq!(eject(user).status.code(), Some(0));
+        assert_eq!(super::get(&server, "/").status, 503);
+        server.signal(Signal::SIGHUP);
+        wait_until("the root", LIMIT, || super::get(&server, "/").status == 200);
+    }
+    server.stop();
+}
+
 #[test]
 fn an_ordinary_user_needs_no_option() {
     if !is_root() || is_emulated() {
         return;
     }
-    // The build's folder may be closed to others.
     let folder = public();
-    let program = folder.path().join("trainyard");
-    fs::copy(program::path("trainyard"), &program).unwrap();
-    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let program = public_program(folder.path());
     let serve = |options: &[&str]| {
         let mut command = Command::new(&program);
         command.args(["serve", ".", "--http", "127.0.0.1:0", "--train", "none"]);
