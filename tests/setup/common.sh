@@ -37,7 +37,7 @@ triple_of() {
 # runner_of aarch64|armv7: the prefix that starts such a program here
 runner_of() {
   case $1 in
-    aarch64) echo "qemu-aarch64-static -L /usr/aarch64-linux-gnu" ;;
-    armv7) echo "qemu-arm-static -L /usr/arm-linux-gnueabihf" ;;
+    aarch64) echo qemu-aarch64-static ;;
+    armv7) echo qemu-arm-static ;;
   esac
 }

@@ -4,6 +4,11 @@
 
 # The environment of whoever starts the tests must not change what is built; BOARD may.
 unset RUSTFLAGS CARGO_TARGET_DIR CARGO_BUILD_TARGET TRAINYARD_PROGRAMS TRAINYARD_RUNNER TRAINYARD_STATIC TRAINYARD_POOL
+unset TRAINYARD_RELEASE TRAINYARD_TARGET
+
+# On an ARM board the flags of .cargo/config.toml would hold for the tests as well: their procedural
+# macros cannot be static, and libfaketime works for shared libraries only.
+if [ "$(uname -m)" != x86_64 ]; then export RUSTFLAGS=; fi
 
 steps_of() {
   case $1 in
@@ -75,23 +80,25 @@ board_names() {
 
 # use_target TARGET: cargo then builds for it. Folders are apart because compilers may differ.
 use_target() {
-  if [ "$1" = host ]; then export CARGO_TARGET_DIR=$top/target/tests/host; else use_std "$(triple_of "$1")"; fi
+  if [ "$1" = host ]; then
+    export CARGO_TARGET_DIR=$top/target/tests/host
+  else
+    unset RUSTFLAGS
+    use_std "$(triple_of "$1")"
+  fi
 }
 
-# The programs as they go to a board: optimized and without shared libraries.
+# The programs as they go to a board: optimized and without shared libraries, which .cargo/config.toml
+# says for ARM.
 step_static() {
   use_target "$1"
-  export CARGO_TARGET_DIR=$CARGO_TARGET_DIR-static
-  RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --bins --target "$(triple_of "$1")"
-  ls -l "$(static_programs "$1")/trainyard"
+  unset RUSTFLAGS
+  if [ "$(triple_of "$1")" = x86_64-unknown-linux-gnu ]; then export RUSTFLAGS='-C target-feature=+crt-static'; fi
+  cargo build --release --bins --target "$(triple_of "$1")"
+  ls -l "$(static_programs "$1")"/{trainyard,train-get}
 }
 
-static_programs() {
-  case $1 in
-    host) echo "$top/target/tests/host-static/$(host_triple)/release" ;;
-    *) echo "$top/target/tests/arm-static/$(triple_of "$1")/release" ;;
-  esac
-}
+static_programs() { (use_target "$1" && echo "$CARGO_TARGET_DIR/$(triple_of "$1")/release"); }
 
 step_unit() {
   if [ "$1" = host ]; then
@@ -131,10 +138,12 @@ step_threads() {
 
 # name_programs TARGET: the environment that tells the tests which programs to start, and how.
 name_programs() {
+  TRAINYARD_TARGET=$1
+  TRAINYARD_RELEASE=$(static_programs "$1")
+  export TRAINYARD_TARGET TRAINYARD_RELEASE
+  [ -x "$TRAINYARD_RELEASE/trainyard" ] || die "the static programs were not built"
   if [ "$1" = host ]; then
-    TRAINYARD_STATIC=$(static_programs host)/trainyard
-    export TRAINYARD_STATIC
-    [ -x "$TRAINYARD_STATIC" ] || die "the static program was not built"
+    export TRAINYARD_STATIC=$TRAINYARD_RELEASE/trainyard
   else
     (use_target "$1" && cargo build --bins --target "$(triple_of "$1")")
     TRAINYARD_PROGRAMS=$top/target/tests/arm/$(triple_of "$1")/debug
