@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::ask::ask;
-use common::program::{self, runner};
+use common::program::{self, is_emulated, runner};
 use common::random_file;
 use common::server::{LIMIT, Server, add_user, pool, run};
 use json::Json;
@@ -249,6 +249,13 @@ fn the_budget_adds_up() {
         assert!(budget.get("waiting").number() > 0);
         assert!(budget.get("socket_bytes").number() > 0);
         assert_ne!(budget.get("board").text(), "");
+        let page = budget.get("page_bytes").number();
+        assert!([4096, 16_384, 65_536].contains(&page), "{page}");
+        // An emulator may have pages of its own.
+        if !is_emulated() {
+            assert_eq!(page, trainyard::sys::page_bytes() as u64);
+        }
+        assert!(text.contains(&format!("pages of {page} bytes")), "{text}");
         let rows = budget.get("rows").list();
         assert!(rows.len() > 5);
         let sum = |name: &str| -> u64 { rows.iter().map(|row| row.get(name).number()).sum() };

@@ -27,7 +27,7 @@ pub use mount::{Mount, leave_working_folder, no_folder, read_from_device};
 pub use nix::errno::Errno;
 pub use process::{
     Exit, abort, become_child, close_all_but, exit_now, fork, heap_bytes, keep_one_heap,
-    kill_child, open_files_limit, process_id, raise_open_files_limit, reap, sleep_us,
+    kill_child, open_files_limit, page_bytes, process_id, raise_open_files_limit, reap, sleep_us,
 };
 pub use shared::shared_counters;
 pub use socket::{

@@ -36,6 +36,14 @@ pub fn process_id() -> i32 {
     nix::unistd::getpid().as_raw()
 }
 
+/// Bytes of a page of memory, which the kernel was built with: 4, 16 or 64 KiB (sysconf(3)).
+#[must_use]
+pub fn page_bytes() -> usize {
+    // SAFETY: no memory is passed.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(bytes).expect("every system has pages")
+}
+
 /// Makes a child: `None` in the child, its number in the parent.
 ///
 /// `EAGAIN` or `ENOMEM` when the system has no room for another process.

@@ -24,20 +24,21 @@ publish() {
 
 host_triple() { rustc -vV | sed -n 's/^host: //p'; }
 
-# triple_of aarch64|armv7|host
+# triple_of aarch64|armv7|armv6|host
 triple_of() {
   case $1 in
     aarch64) echo aarch64-unknown-linux-gnu ;;
     armv7) echo armv7-unknown-linux-gnueabihf ;;
+    armv6) echo arm-unknown-linux-gnueabi ;;
     host) host_triple ;;
     *) die "no such target: $1" ;;
   esac
 }
 
-# runner_of aarch64|armv7: the prefix that starts such a program here
+# runner_of aarch64|armv7|armv6: the prefix that starts such a program here
 runner_of() {
   case $1 in
-    aarch64) echo "qemu-aarch64-static -L /usr/aarch64-linux-gnu" ;;
-    armv7) echo "qemu-arm-static -L /usr/arm-linux-gnueabihf" ;;
+    aarch64) echo qemu-aarch64-static ;;
+    armv7 | armv6) echo qemu-arm-static ;;
   esac
 }

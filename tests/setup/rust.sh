@@ -36,6 +36,42 @@ use_std() {
   export RUSTC=$debian_rust/bin/rustc RUSTDOC=$debian_rust/bin/rustdoc
 }
 
+# set_up_std_source: what -Z build-std builds; afterwards use_std_source finds it.
+set_up_std_source() {
+  if has_std_source "$(own_sysroot)" || has_std_source "$debian_rust"; then return; fi
+  if command -v rustup >/dev/null; then
+    say "rustup component add rust-src"
+    if timeout 600 rustup component add rust-src >&2 && has_std_source "$(own_sysroot)"; then return; fi
+    say "rustup cannot get it: taking Debian's"
+  fi
+  unpack_debian_rust_source
+  has_std_source "$debian_rust" || die "Debian's packages hold no source of the standard library"
+}
+
+has_std_source() { [ -e "$1/lib/rustlib/src/rust/library/Cargo.lock" ]; }  # has_std_source SYSROOT
+
+# use_std_source: sets the environment so that cargo's compiler is the one that the source belongs to.
+use_std_source() {
+  if has_std_source "$(own_sysroot)"; then return; fi
+  has_std_source "$debian_rust" || die "there is no source of the standard library: its set-up failed"
+  export RUSTC=$debian_rust/bin/rustc RUSTDOC=$debian_rust/bin/rustdoc
+}
+
+# The source has to be of the compiler's own version.
+unpack_debian_rust_source() {
+  local version unpacked='' work=$cache/rust-source.new
+  rm -rf "$work"
+  version=$(debian_rust_version)
+  if [ -x "$debian_rust/bin/rustc" ]; then unpacked=$("$debian_rust/bin/rustc" -V | awk '{ print $2 }'); fi
+  if [ "$unpacked" != "${version%%+*}" ]; then unpack_debian_rust; fi
+  say "unpacking Debian's rust-web-src $version"
+  download "$work/debs" "rust-web-src=$version"
+  dpkg-deb --fsys-tarfile "$work"/debs/*.deb | tar -x -C "$work" --wildcards './usr/src/*/library'
+  mkdir -p "$debian_rust/lib/rustlib/src/rust"
+  mv "$work"/usr/src/*/library "$debian_rust/lib/rustlib/src/rust/library"
+  rm -rf "$work"
+}
+
 unpack_debian_rust() {
   local version architecture deb driver llvm work=$cache/rust.new
   rm -rf "$work"
