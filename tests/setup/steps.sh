@@ -18,6 +18,7 @@ step_setup() {
   lock
   read -ra packages <<<"$(packages_of "$1" | tr '\n' ' ')"
   install "${packages[@]}"
+  if [ "$1" != kernel ]; then set_up_disk_tools; fi
   case $1 in
     aarch64 | armv7) set_up_std "$(triple_of "$1")" ;;
     kernel)
