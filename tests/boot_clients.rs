@@ -1,6 +1,6 @@
 //! What boots over HTTP: the firmware of boards, and machines of QEMU.
 //!
-//! Needs qemu-img and qemu-io with QEMU's driver for HTTP, which tests/setup/disks.sh unpacks.
+//! Needs qemu-img and qemu-io with QEMU's driver for HTTP, which tests/setup/aside.sh unpacks.
 
 #![allow(missing_docs)] // a test's name is its documentation
 

@@ -6,28 +6,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::common::http::old_file;
+use super::common::program::aside;
 use super::common::server::Server;
 use super::common::{checksum, random_bytes};
 
 const SIZE: usize = 20 << 20;
 
-/// Where tests/setup/disks.sh has unpacked QEMU's tools for disks.
-fn tools() -> PathBuf {
-    let cache = match std::env::var_os("XDG_CACHE_HOME") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(&std::env::var_os("HOME").expect("HOME")).join(".cache"),
-    };
-    cache.join("trainyard/disk-tools")
-}
-
 /// The folder of QEMU's drivers, which is named after the machine.
 fn drivers() -> PathBuf {
-    let machines = fs::read_dir(tools().join("usr/lib"))
-        .unwrap_or_else(|error| panic!("{}: {error}: run tests/run host once", tools().display()));
+    let machines = fs::read_dir(aside("disk-tools").join("usr/lib")).unwrap();
     let mut folders = machines.map(|entry| entry.unwrap().path().join("qemu"));
     folders
         .find(|folder| folder.join("block-curl.so").exists())
-        .expect("QEMU's driver for HTTP is missing: remove the folder, and run tests/run host once")
+        .expect("QEMU's driver for HTTP is not among its tools")
 }
 
 /// Runs one of the tools, which must be content; its standard output.
@@ -35,7 +26,7 @@ fn drivers() -> PathBuf {
 fn passes(name: &str, arguments: &[&str]) -> String {
     let output = Command::new("timeout")
         .arg("300")
-        .arg(tools().join("usr/bin").join(name))
+        .arg(aside("disk-tools").join("usr/bin").join(name))
         .args(arguments)
         .env("QEMU_MODULE_DIR", drivers())
         .env_remove("http_proxy")

@@ -47,3 +47,19 @@ pub fn command(name: &str) -> Command {
     command.args(&words[1..]);
     command
 }
+
+/// The folder into which tests/setup/aside.sh has unpacked a program that the tests use.
+#[track_caller]
+pub fn aside(name: &str) -> PathBuf {
+    let cache = match std::env::var_os("XDG_CACHE_HOME") {
+        Some(folder) => PathBuf::from(folder),
+        None => Path::new(&std::env::var_os("HOME").expect("HOME is set")).join(".cache"),
+    };
+    let folder = cache.join("trainyard").join(name);
+    assert!(
+        folder.is_dir(),
+        "{} is missing: tests/run host sets it up",
+        folder.display()
+    );
+    folder
+}

@@ -19,6 +19,7 @@ step_setup() {
   read -ra packages <<<"$(packages_of "$1" | tr '\n' ' ')"
   install "${packages[@]}"
   if [ "$1" != kernel ]; then set_up_disk_tools; fi
+  if [ "$1" = host ]; then set_up_proxy; fi
   case $1 in
     aarch64 | armv7) set_up_std "$(triple_of "$1")" ;;
     kernel)
