@@ -7,7 +7,7 @@ unset RUSTFLAGS CARGO_TARGET_DIR CARGO_BUILD_TARGET TRAINYARD_PROGRAMS TRAINYARD
 
 steps_of() {
   case $1 in
-    host) echo setup fmt clippy docs boards static unit examples integration threads ;;
+    host) echo setup fmt clippy docs boards static unit examples integration threads systemd ;;
     aarch64 | armv7) echo setup boards static unit integration threads ;;
     kernel) echo setup large-file ;;
   esac
@@ -129,6 +129,12 @@ step_threads() {
   [ ${#tests[@]} -gt 10 ] || die "the tests that start a server are not found: ${tests[*]}"
   name_programs "$1"
   TRAINYARD_POOL=thread cargo test --no-fail-fast "${tests[@]}"
+}
+
+# Under the systemd of this machine, as a manager of its own.
+step_systemd() {
+  cargo build --bins
+  tests/systemd/run "$top/target/debug"
 }
 
 # name_programs TARGET: the environment that tells the tests which programs to start, and how.
