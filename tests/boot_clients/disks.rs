@@ -2,24 +2,15 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use super::common::http::old_file;
-use super::common::program::aside;
+use super::common::program::{aside, module_folder};
 use super::common::server::Server;
 use super::common::{checksum, random_bytes};
 
 const SIZE: usize = 20 << 20;
-
-/// The folder of QEMU's drivers, which is named after the machine.
-fn drivers() -> PathBuf {
-    let machines = fs::read_dir(aside("disk-tools").join("usr/lib")).unwrap();
-    let mut folders = machines.map(|entry| entry.unwrap().path().join("qemu"));
-    folders
-        .find(|folder| folder.join("block-curl.so").exists())
-        .expect("QEMU's driver for HTTP is not among its tools")
-}
 
 /// Runs one of the tools, which must be content; its standard output.
 #[track_caller]
@@ -28,7 +19,10 @@ fn passes(name: &str, arguments: &[&str]) -> String {
         .arg("300")
         .arg(aside("disk-tools").join("usr/bin").join(name))
         .args(arguments)
-        .env("QEMU_MODULE_DIR", drivers())
+        .env(
+            "QEMU_MODULE_DIR",
+            module_folder(&aside("disk-tools").join("usr")),
+        )
         .env_remove("http_proxy")
         .env_remove("all_proxy")
         .output()

@@ -63,3 +63,13 @@ pub fn aside(name: &str) -> PathBuf {
     );
     folder
 }
+
+/// The folder of QEMU's drivers beneath its `usr`; it is named after the machine.
+#[track_caller]
+pub fn module_folder(usr: &Path) -> PathBuf {
+    let machines = std::fs::read_dir(usr.join("lib")).unwrap();
+    let mut folders = machines.map(|entry| entry.unwrap().path().join("qemu"));
+    folders
+        .find(|folder| folder.join("block-curl.so").exists())
+        .expect("QEMU's driver for HTTP is among its tools")
+}

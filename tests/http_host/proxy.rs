@@ -55,7 +55,7 @@ impl Proxy {
             ("bind :443 ", format!("bind {address} ")),
             ("/etc/haproxy/trainyard.pem", both_at.display().to_string()),
             (
-                "server yard 127.0.0.1:8080",
+                "server yard 127.0.0.1:80",
                 format!("server yard {}", server.address()),
             ),
         ] {
