@@ -7,7 +7,7 @@ unset RUSTFLAGS CARGO_TARGET_DIR CARGO_BUILD_TARGET TRAINYARD_PROGRAMS TRAINYARD
 
 steps_of() {
   case $1 in
-    host) echo setup fmt clippy docs boards static unit examples integration threads systemd ;;
+    host) echo setup fmt clippy docs boards static unit examples integration threads systemd benches ;;
     aarch64 | armv7) echo setup boards static unit integration threads ;;
     kernel) echo setup large-file ;;
   esac
@@ -135,6 +135,13 @@ step_threads() {
 step_systemd() {
   cargo build --bins
   tests/systemd/run "$top/target/debug"
+}
+
+# The README's tables can be made anew; what they say is not judged here, beside whatever else runs.
+step_benches() {
+  tests/bench/run --rounds 1
+  tests/bench/pools --rounds 1
+  tests/bench/http --rounds 1
 }
 
 # name_programs TARGET: the environment that tells the tests which programs to start, and how.
