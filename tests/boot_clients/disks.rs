@@ -1,4 +1,7 @@
 //! QEMU's disks over HTTP (`file=http://…`): its driver asks for the size, then for ranges.
+//!
+//! One range at a time (`convert -m 1`): the driver of QEMU 7.2 loses the end of one of several requests now
+//! and then, and waits for good, before nginx as before this server.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -16,7 +19,7 @@ const SIZE: usize = 20 << 20;
 #[track_caller]
 fn passes(name: &str, arguments: &[&str]) -> String {
     let output = Command::new("timeout")
-        .arg("300")
+        .arg("60")
         .arg(aside("disk-tools").join("usr/bin").join(name))
         .args(arguments)
         .env(
@@ -59,7 +62,17 @@ fn a_disk_is_copied_byte_for_byte() {
         let size = format!("virtual size: 20 MiB ({SIZE} bytes)");
         assert!(info.contains(&size), "{info}");
         let copy = home.path().join(name);
-        let arguments = ["convert", "-f", format, "-O", "raw", &url, text(&copy)];
+        let arguments = [
+            "convert",
+            "-m",
+            "1",
+            "-f",
+            format,
+            "-O",
+            "raw",
+            &url,
+            text(&copy),
+        ];
         passes("qemu-img", &arguments);
         assert_eq!(checksum(&fs::read(copy).unwrap()), checksum(&bytes));
     }
@@ -84,7 +97,7 @@ fn a_disk_lies_beneath_one_that_is_written() {
     let copy = home.path().join("copy");
     passes(
         "qemu-img",
-        &["convert", "-O", "raw", text(&own), text(&copy)],
+        &["convert", "-m", "1", "-O", "raw", text(&own), text(&copy)],
     );
     let mut expected = bytes.clone();
     expected[5 << 20..(5 << 20) + (64 << 10)].fill(0x5a);
