@@ -1,8 +1,8 @@
 //! What can be tested only of a program that runs natively: its system calls, its clock, and the
 //! clients that people use, which find a server only where it runs as fast as they expect.
 //!
-//! Needs strace, libfaketime, curl, wget and aria2. Under emulation nothing of this is tested: there
-//! the calls would be the emulator's, and no library of this machine can be loaded.
+//! Needs strace, libfaketime, curl, wget, aria2, rsync, openssl and HAProxy. Under emulation nothing of
+//! this is tested: there the calls would be the emulator's, and no library of this machine can be loaded.
 
 #![allow(missing_docs)] // a test's name is its documentation
 
@@ -13,6 +13,10 @@ mod clients;
 #[path = "http_host/clock.rs"]
 mod clock;
 mod common;
+#[path = "http_host/proxy.rs"]
+mod proxy;
+#[path = "http_host/uploads.rs"]
+mod uploads;
 
 use common::program;
 

@@ -47,3 +47,29 @@ pub fn command(name: &str) -> Command {
     command.args(&words[1..]);
     command
 }
+
+/// The folder into which tests/setup/aside.sh has unpacked a program that the tests use.
+#[track_caller]
+pub fn aside(name: &str) -> PathBuf {
+    let cache = match std::env::var_os("XDG_CACHE_HOME") {
+        Some(folder) => PathBuf::from(folder),
+        None => Path::new(&std::env::var_os("HOME").expect("HOME is set")).join(".cache"),
+    };
+    let folder = cache.join("trainyard").join(name);
+    assert!(
+        folder.is_dir(),
+        "{} is missing: tests/run host sets it up",
+        folder.display()
+    );
+    folder
+}
+
+/// The folder of QEMU's drivers beneath its `usr`; it is named after the machine.
+#[track_caller]
+pub fn module_folder(usr: &Path) -> PathBuf {
+    let machines = std::fs::read_dir(usr.join("lib")).unwrap();
+    let mut folders = machines.map(|entry| entry.unwrap().path().join("qemu"));
+    folders
+        .find(|folder| folder.join("block-curl.so").exists())
+        .expect("QEMU's driver for HTTP is among its tools")
+}

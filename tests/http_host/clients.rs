@@ -13,21 +13,28 @@ use super::common::server::{LIMIT, Server};
 use super::common::{checksum, random_bytes, wait_until};
 use super::is_left_out;
 
-const SIZE: usize = 12_000_000;
+pub(super) const SIZE: usize = 12_000_000;
 
-struct Yard {
-    root: tempfile::TempDir,
+/// A folder with one file and a server of it, and a folder for its clients.
+pub(super) struct Yard {
+    pub(super) root: tempfile::TempDir,
     /// Where the clients put what they get.
-    home: tempfile::TempDir,
-    server: Server,
-    bytes: Vec<u8>,
+    pub(super) home: tempfile::TempDir,
+    pub(super) server: Server,
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Yard {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With these options of the server, too.
+    pub(super) fn with(options: &[&str]) -> Self {
         let root = tempfile::tempdir().unwrap();
         let bytes = old_file(&root.path().join("file.bin"), 1, SIZE);
-        let server = Server::http(root.path(), &["--workers", "2", "--per-worker", "40"]);
+        let options = [&["--workers", "2", "--per-worker", "40"], options].concat();
+        let server = Server::http(root.path(), &options);
         let home = tempfile::tempdir().unwrap();
         Self {
             root,
@@ -61,7 +68,7 @@ impl Yard {
 
     /// Runs a client that must be content; its standard output.
     #[track_caller]
-    fn passes(&self, name: &str, arguments: &[&str]) -> String {
+    pub(super) fn passes(&self, name: &str, arguments: &[&str]) -> String {
         let output = self.run(name, arguments);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (told, error) = (text(&output.stdout), text(&output.stderr));
@@ -74,7 +81,7 @@ impl Yard {
 
     /// Whether a file that a client got is the one that is served.
     #[track_caller]
-    fn assert_got(&self, name: &str) {
+    pub(super) fn assert_got(&self, name: &str) {
         let got = fs::read(self.home.path().join(name)).unwrap();
         assert_eq!(got.len(), self.bytes.len(), "{name}");
         assert_eq!(checksum(&got), checksum(&self.bytes), "{name}");

@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, fcntl};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::common::ask::ask;
 use super::common::client::{has_begun, large_file, stopped_reader};
-use super::common::http::{Client, old_file};
+use super::common::http::{Client, get, old_file};
 use super::common::program;
-use super::common::server::{LIMIT, Server, add_user};
+use super::common::server::{LIMIT, Pool, Server, add_user, is_for};
 use super::common::{Over, wait_until};
 
 /// A command that starts `serve` with these sockets, as the descriptors from 3 on.
@@ -294,4 +295,71 @@ fn a_supervisor_is_told_that_there_is_no_root() {
         told.next() == "WATCHDOG=1\nSTATUS=serving: 0 clients, 0 wait"
     });
     server.stop();
+}
+
+/// The dispatcher does not wait for the worker that it replaces, so the supervisor notices nothing.
+#[test]
+fn a_worker_that_is_stuck_does_not_silence_the_watchdog() {
+    if !is_for(Pool::Process, "a child that is stuck") {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let bytes = old_file(&root.path().join("file"), 5, 3000);
+    let told = Told::new(false);
+    let server = watched(root.path(), &told);
+    let mut client = Client::connect(&server);
+    assert_eq!(client.get("/file", &[]).body, bytes);
+    let stuck = server.children()[0];
+    kill(Pid::from_raw(stuck), Signal::SIGSTOP).unwrap();
+    let clients: Vec<_> = (0..4).map(|_| Client::connect(&server)).collect();
+    for mut client in clients {
+        client.send(&get("/file", &[]));
+        // Each wait is shorter than the supervisor's.
+        told.socket.set_read_timeout(Some(WATCHDOG)).unwrap();
+        let start = Instant::now();
+        client.stream.set_nonblocking(true).unwrap();
+        while client.stream.peek(&mut [0]).is_err() {
+            assert!(start.elapsed() < LIMIT, "{}", server.log());
+            assert!(told.next().starts_with("WATCHDOG=1\n"));
+        }
+        client.stream.set_nonblocking(false).unwrap();
+        assert_eq!(client.answer(false).body, bytes);
+    }
+    assert!(!server.children().contains(&stuck), "{}", server.log());
+    server.stop();
+}
+
+/// A dispatcher that comes round no more says nothing, so that the supervisor starts another server.
+#[test]
+fn a_dispatcher_that_is_stuck_is_silent() {
+    let root = tempfile::tempdir().unwrap();
+    let told = Told::new(false);
+    let server = watched(root.path(), &told);
+    assert!(told.next().starts_with("WATCHDOG=1\n"));
+    server.signal(Signal::SIGSTOP);
+    // What was on its way.
+    std::thread::sleep(Duration::from_millis(100));
+    told.socket.set_nonblocking(true).unwrap();
+    while told.socket.recv(&mut [0; 4096]).is_ok() {}
+    std::thread::sleep(WATCHDOG);
+    assert!(told.socket.recv(&mut [0; 4096]).is_err());
+    server.signal(Signal::SIGCONT);
+    told.socket.set_nonblocking(false).unwrap();
+    assert!(told.next().starts_with("WATCHDOG=1\n"));
+    server.stop();
+}
+
+/// Far above what a busy machine delays.
+const WATCHDOG: Duration = Duration::from_secs(4);
+
+/// A server with one worker that tells its supervisor how it is.
+fn watched(root: &std::path::Path, told: &Told) -> Server {
+    let mut command = program::command("trainyard");
+    command.arg("serve").arg(root);
+    command.args(["--http", "127.0.0.1:0", "--train", "none", "--workers", "1"]);
+    command.env("NOTIFY_SOCKET", &told.name);
+    command.env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
+    let server = Server::from_command(command);
+    assert!(told.next().starts_with("READY=1\n"));
+    server
 }

@@ -12,7 +12,7 @@ if [ "$(uname -m)" != x86_64 ]; then export RUSTFLAGS=; fi
 
 steps_of() {
   case $1 in
-    host) echo setup fmt clippy docs boards static unit examples integration threads ;;
+    host) echo setup fmt clippy docs boards static unit examples integration threads systemd benches ;;
     aarch64 | armv7) echo setup boards static unit integration threads ;;
     armv6) echo setup static integration ;;
     kernel) echo setup large-file ;;
@@ -24,6 +24,8 @@ step_setup() {
   lock
   read -ra packages <<<"$(packages_of "$1" | tr '\n' ' ')"
   install "${packages[@]}"
+  if [ "$1" != kernel ]; then set_up_disk_tools; fi
+  if [ "$1" = host ]; then set_up_proxy; fi
   case $1 in
     aarch64 | armv7) set_up_std "$(triple_of "$1")" ;;
     armv6) set_up_std_source ;;
@@ -147,6 +149,19 @@ step_threads() {
   [ ${#tests[@]} -gt 10 ] || die "the tests that start a server are not found: ${tests[*]}"
   name_programs "$1"
   TRAINYARD_POOL=thread cargo test --no-fail-fast "${tests[@]}"
+}
+
+# Under the systemd of this machine, as a manager of its own.
+step_systemd() {
+  cargo build --bins
+  tests/systemd/run "$top/target/debug"
+}
+
+# The README's tables can be made anew; what they say is not judged here, beside whatever else runs.
+step_benches() {
+  tests/bench/run --rounds 1
+  tests/bench/pools --rounds 1
+  tests/bench/http --rounds 1
 }
 
 # name_programs TARGET: the environment that tells the tests which programs to start, and how.
