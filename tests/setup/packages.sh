@@ -8,6 +8,7 @@ packages_of() {
     host) echo "$(packages_of any)" chromium ;;
     aarch64) echo "$(packages_of any)" gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static ;;
     armv7) echo "$(packages_of any)" gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user-static ;;
+    package) echo "$(packages_of armv7) gcc-aarch64-linux-gnu libc6-dev-arm64-cross debootstrap debian-archive-keyring binutils e2fsprogs fdisk iproute2 procps" ;;
     kernel) echo "$(packages_of armv7) gcc-aarch64-linux-gnu libc6-dev-arm64-cross cpio kmod e2fsprogs" ;;
   esac | tr ' ' '\n' | grep -vxF "$(native_names)"
 }
