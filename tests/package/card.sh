@@ -17,6 +17,8 @@ make_card() {
 put_in() {
   card=$(losetup --find --show "$work/$1")
   card_devices+=("$card")
+  # Of a device that was in use when it went, the kernel keeps the partitions.
+  partx --delete "$card" 2>/dev/null || :
   partx --add "$card"
 }
 
@@ -72,6 +74,8 @@ check_eject_and_unmount() {
   inside trainyard eject || fail "eject failed"
   inside umount /srv/trainyard || fail "umount failed after eject"
   wait_for "503 after umount" is_status film 503
+  # The server looks every half second, and people are slower than that.
+  sleep 1.5
   take_out
   put_in first
   wait_for "the card that was put back after umount" serves_film
@@ -80,6 +84,7 @@ check_eject_and_unmount() {
   # Nobody holds it: the device can go at once.
   take_out
   wait_for "503 after the unit was stopped" is_status film 503
+  sleep 1.5
   [ "$(sha256sum <"$work/first")" = "$sum" ] || fail "the card was written"
 }
 
