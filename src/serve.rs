@@ -183,16 +183,17 @@ fn raise_limit(options: &Options) -> Result<(), String> {
     })
 }
 
-fn backlog() -> u64 {
-    std::fs::read_to_string("/proc/sys/net/core/somaxconn")
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or(128)
+/// How many clients the system lets wait for a listener; `None` where a supervisor hides that
+/// (`ProcSubset=` of systemd).
+fn backlog() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok()?;
+    text.trim().parse().ok()
 }
 
 fn warn_of_small_backlog() {
-    let backlog = backlog();
-    if backlog < BACKLOG_SMALL {
+    if let Some(backlog) = backlog()
+        && backlog < BACKLOG_SMALL
+    {
         log::warn!(
             "the system lets only {backlog} clients wait in a backlog; a burst of more may hang: \
              sysctl net.core.somaxconn=4096"
@@ -243,7 +244,7 @@ fn start_message(options: &Options, listening: &Listening) -> String {
         budget.resident_bytes().div_ceil(1024)
     );
     let listeners = listening.train.len() + listening.http.len();
-    let waiting = RING_MAX as u64 + backlog() * listeners as u64;
+    let waiting = RING_MAX as u64 + backlog().unwrap_or(128) * listeners as u64;
     let _ = writeln!(
         text,
         "  clients  {} at once, {waiting} more can wait",

@@ -10,6 +10,7 @@ packages_of() {
     armv7) echo "$(packages_of any)" gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user-static ;;
     armel) echo gcc libc6-dev gcc-arm-linux-gnueabi libc6-dev-armel-cross ;;
     armv6) echo "$(packages_of any) $(packages_of armel)" qemu-user-static ;;
+    package) echo "$(packages_of armv7) gcc-aarch64-linux-gnu libc6-dev-arm64-cross debootstrap debian-archive-keyring binutils e2fsprogs fdisk iproute2 procps" ;;
     kernel) echo "$(packages_of armv7) gcc-aarch64-linux-gnu libc6-dev-arm64-cross cpio kmod e2fsprogs" ;;
   esac | tr ' ' '\n' | grep -vxF "$(native_names)"
 }

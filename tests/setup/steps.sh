@@ -16,6 +16,7 @@ steps_of() {
     aarch64 | armv7) echo setup boards static unit integration threads ;;
     armv6) echo setup static integration ;;
     kernel) echo setup large-file ;;
+    package) echo setup package ;;
   esac
 }
 
@@ -32,6 +33,10 @@ step_setup() {
     kernel)
       set_up_std "$(triple_of armv7)"
       tests/kernel/run --setup
+      ;;
+    package)
+      board/deb --setup
+      tests/package/run --setup
       ;;
   esac
   say "$1 has what it needs"
@@ -188,4 +193,12 @@ name_programs() {
 step_large-file() {
   (step_static armv7)
   tests/kernel/run "$(static_programs armv7)/trainyard"
+}
+
+# The Debian packages of all architectures that this machine can make.
+step_package() {
+  local packages
+  packages=$(board/deb)
+  # shellcheck disable=SC2086 # paths from here, without blanks
+  tests/package/run $packages
 }
