@@ -7,6 +7,7 @@
 mod bell;
 mod descriptor;
 mod file;
+mod interface;
 mod process;
 mod shared;
 mod socket;
@@ -20,6 +21,7 @@ pub use file::{
     Directory, Opened, advise_needed, getdents, open_beneath, open_file, open_folder,
     open_followed, read_at, read_cars, rewind, send_file,
 };
+pub use interface::{add_gateway, raise_interface, set_address};
 pub use nix::errno::Errno;
 pub use process::{
     Exit, abort, become_child, close_all_but, exit_now, fork, heap_bytes, keep_one_heap,
