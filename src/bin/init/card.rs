@@ -17,8 +17,9 @@ const BOOT_FOLDER: &str = "/run/boot";
 const SETTINGS: &str = "/run/boot/trainyard.txt";
 /// Settings are a page of text; more is somebody else's file.
 const SETTINGS_BYTES_MAX: u64 = 64 * 1024;
-/// How long a card that could not be mounted is left alone. A first read may fail while it settles.
-const AGAIN_MS: u64 = 2000;
+/// How long a card that could not be mounted is left alone: a first read may fail while it settles, and
+/// the kernel takes no card of the name of one that the server still holds.
+const AGAIN_MS: u64 = 500;
 
 /// A card in its slot. The kernel gives each a number that it never gives again, so that a card that
 /// was swapped between two looks is not taken for the one before.
