@@ -26,6 +26,8 @@ pub enum Command {
     Serve(Options),
     /// `budget`, as JSON if true
     Budget(Options, bool),
+    /// Ask the servers of this root, or all that run, to let go of it.
+    Eject(Option<PathBuf>),
     /// `--help`
     Help,
     /// `--version`
@@ -91,6 +93,7 @@ fixed before the first client connects.
 
   trainyard serve [ROOT] [options]            serve the files under ROOT (default: this folder)
   trainyard budget [options] [--json]         print where every byte goes; same options
+  trainyard eject [ROOT]                      let its server, or all that run, let go of ROOT
   trainyard --help | --version
 
 Options:
@@ -109,7 +112,7 @@ Options:
   --per-worker N     connections one worker may hold (default: the board's total / workers)
   --drain SECONDS    how long a stop waits for transfers in flight (default 10)
   --wait-root        start although ROOT is not there yet, and serve it when it comes
-  --user NAME[:GROUP]  run as this user once it listens; root has to say whom, `root` to stay root
+  --user NAME[:GROUP]  run as this user once it listens (started as root: nobody; `root` to stay root)
   --log LEVEL        error | warn | info (default) | debug, on standard error
   --config FILE      these options, one `name = value` a line; the command line wins
 
@@ -152,14 +155,27 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
             Some((options, json)) => Ok(Command::Budget(options, json)),
             None => Ok(Command::Help),
         },
+        Some(Value(word)) if word == "eject" => parse_eject(&mut parser),
         Some(argument) => Err(format!(
-            "{}; the commands are serve and budget, see trainyard --help",
+            "{}; the commands are serve, budget and eject, see trainyard --help",
             argument.unexpected()
         )),
         None => Err(
             "say what to do: `trainyard serve .` serves this folder, see trainyard --help".into(),
         ),
     }
+}
+
+fn parse_eject(parser: &mut lexopt::Parser) -> Result<Command, String> {
+    let mut root = None;
+    while let Some(argument) = parser.next().map_err(told)? {
+        match argument {
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Value(value) if root.is_none() => root = Some(PathBuf::from(value)),
+            other => return Err(told(other.unexpected())),
+        }
+    }
+    Ok(Command::Eject(root))
 }
 
 /// Reads the options behind a command; `None` when help is wanted instead.

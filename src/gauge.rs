@@ -13,8 +13,30 @@ pub struct Gauges {
 }
 
 const WANTED: usize = 0;
-const ROOT_CHANGES: usize = 1 + 3 * WORKERS_MAX;
-const COUNTERS: usize = ROOT_CHANGES + 1;
+const NUMBERS: usize = 4;
+const ROOT: usize = 1 + NUMBERS * WORKERS_MAX;
+const FAULTS: usize = ROOT + 1;
+const COUNTERS: usize = FAULTS + 1;
+
+/// What became of the root since the start.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RootState {
+    /// How often it was opened anew, or let go.
+    pub changes: u32,
+    /// How often it was let go: then nothing of it may stay open.
+    pub let_goes: u16,
+    /// It is not there now.
+    pub is_gone: bool,
+}
+
+impl RootState {
+    /// Nothing yet. All zeroes.
+    pub const START: Self = Self {
+        changes: 0,
+        let_goes: 0,
+        is_gone: false,
+    };
+}
 
 impl Gauges {
     /// Gauges at zero, shared with the children that are forked later.
@@ -26,15 +48,19 @@ impl Gauges {
     }
 
     fn idle(&self, worker: usize) -> &AtomicU64 {
-        &self.counters[1 + 3 * worker]
+        &self.counters[1 + NUMBERS * worker]
     }
 
     fn jobs(&self, worker: usize) -> &AtomicU64 {
-        &self.counters[2 + 3 * worker]
+        &self.counters[2 + NUMBERS * worker]
     }
 
     fn coming(&self, worker: usize) -> &AtomicU64 {
-        &self.counters[3 + 3 * worker]
+        &self.counters[3 + NUMBERS * worker]
+    }
+
+    fn following(&self, worker: usize) -> &AtomicU64 {
+        &self.counters[4 + NUMBERS * worker]
     }
 
     /// Says how many newcomers wait for a place.
@@ -90,15 +116,48 @@ impl Gauges {
         self.coming(worker).load(Relaxed)
     }
 
-    /// Shows that the root has changed once more; how often, all in all.
-    pub fn change_root(&self) -> u64 {
-        self.counters[ROOT_CHANGES].fetch_add(1, Relaxed) + 1
+    /// Shows what became of the root.
+    pub fn show_root(&self, state: RootState) {
+        let RootState {
+            changes,
+            let_goes,
+            is_gone,
+        } = state;
+        let word = u64::from(changes) << 32 | u64::from(let_goes) << 16 | u64::from(is_gone);
+        self.counters[ROOT].store(word, Relaxed);
     }
 
-    /// How often the root has changed.
+    /// What became of the root.
     #[must_use]
-    pub fn root_changes(&self) -> u64 {
-        self.counters[ROOT_CHANGES].load(Relaxed)
+    pub fn root(&self) -> RootState {
+        let word = self.counters[ROOT].load(Relaxed);
+        RootState {
+            changes: (word >> 32) as u32,
+            let_goes: (word >> 16) as u16,
+            is_gone: word & 1 != 0,
+        }
+    }
+
+    /// Shows that the worker has followed the root so far.
+    pub fn follow_root(&self, worker: usize, changes: u32) {
+        self.following(worker).store(changes.into(), Relaxed);
+    }
+
+    /// How far the worker has followed the root.
+    #[must_use]
+    pub fn followed(&self, worker: usize) -> u32 {
+        self.following(worker).load(Relaxed) as u32
+    }
+
+    /// Shows that something beneath the root could not be read.
+    pub fn report_fault(&self) {
+        self.counters[FAULTS].fetch_add(1, Relaxed);
+    }
+
+    /// How often that was so.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        self.counters[FAULTS].load(Relaxed)
     }
 
     /// Starts anew for a worker that is made again.

@@ -6,6 +6,8 @@
 
 pub mod serve; // the order of start-up, from the command line to "ready"
 
+pub mod eject; // asking a server that runs to let go of the card
+
 pub mod budget; // where every byte goes
 
 pub mod command; // the server's command line

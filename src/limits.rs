@@ -155,8 +155,15 @@ pub const DEFER_ACCEPT_S: u32 = 1;
 pub const RESPAWN_DELAY_MS: (u64, u64) = (10, 500);
 /// A child that lived at least so long is replaced at once.
 pub const RESPAWN_SETTLED_MS: u64 = 1_000;
-/// How often a root that is waited for is looked for.
-pub const ROOT_POLL_MS: u64 = 500;
+/// How often it is looked whether the root is still there, or there again.
+pub const ROOT_POLL_MS: u64 = 400;
+/// How long a root that was let go on request is left alone where it stays mounted.
+pub const EJECTED_REST_MS: u64 = 30_000;
+/// The same for one whose device did not answer.
+pub const FAILED_REST_MS: u64 = 5_000;
+/// How long the workers have for letting go of the root, before who asked for it is told that they
+/// have not.
+pub const EJECT_MS: u64 = 2_000;
 /// How often it is looked whether workers that hold clients come round.
 pub const PULSE_MS: u64 = 1_000;
 /// A worker that was called and has not come round for so long is stuck.
@@ -171,7 +178,8 @@ pub const RETRY_MS: u64 = 5;
 pub const fn parent_descriptors(workers: usize) -> usize {
     let mut sum = 3; // standard input, output and error
     sum += 3; // epoll, signals, supervisor
-    sum += 3; // root, the next one, pushed file
+    sum += 4; // root, the next one, what is probed of it
+    sum += 2; // who may ask for something, and who does
     sum += LISTENERS_MAX;
     sum += 2 * workers; // both ends of every pair
     sum += 2; // a pair in the making
@@ -199,7 +207,8 @@ pub const fn worker_descriptors(per_worker: usize) -> usize {
 pub const fn thread_pool_descriptors(workers: usize, per_worker: usize) -> usize {
     let mut sum = 3; // standard input, output and error
     sum += 4; // the main thread's epoll, signals, supervisor, bell
-    sum += 3; // root, the next one, pushed file
+    sum += 4; // root, the next one, what is probed of it
+    sum += 2; // who may ask for something, and who does
     sum += LISTENERS_MAX;
     sum += RING_MAX + 1; // the waiting, and the one just accepted
     sum += TURNED_AWAY_MAX;

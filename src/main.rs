@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use trainyard::command::{self, Command};
 use trainyard::memory::Arena;
-use trainyard::{budget, logger, serve, sys};
+use trainyard::{budget, eject, logger, serve, sys};
 
 #[global_allocator]
 static ARENA: Arena = Arena::new();
@@ -22,6 +22,10 @@ fn main() -> ExitCode {
                 budget.to_text()
             })
         }
+        Ok(Command::Eject(root)) => match eject::run(root.as_deref()) {
+            Ok(text) => show(&text),
+            Err(reason) => fail(&reason, 1),
+        },
         Ok(Command::Serve(options)) => match serve::run(&options, &ARENA) {
             Ok(()) => ExitCode::SUCCESS,
             Err(reason) => fail(&reason, 1),

@@ -1,27 +1,26 @@
 //! Serving, in the order of start-up: limits, sockets, user, root, pool, seal, children, ready.
 
+mod files;
 mod listeners;
 mod supervisor;
 mod user;
 
 use core::fmt::Write;
-use std::ffi::CString;
 use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use crate::budget::Budget;
 use crate::command::{Options, Pool};
-use crate::files::{self, Found, Root};
+use crate::eject;
+use crate::files::Root;
 use crate::limits::{RING_MAX, parent_descriptors, thread_pool_descriptors, worker_descriptors};
 use crate::logger::{self, Line};
 use crate::memory::Arena;
 use crate::pool::dispatcher::{Crew, Dispatcher, Ended};
 use crate::pool::process::ProcessPool;
 use crate::pool::thread::ThreadPool;
-use crate::pool::{Intake, Keeper, PoolSetting};
-use crate::sys::{self, Errno, Opened};
+use crate::pool::{Control, Intake, Keeper, PoolSetting};
+use crate::sys;
 
 use listeners::{Bound, Listening};
 
@@ -38,7 +37,9 @@ pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
     raise_limit(options)?;
     let listening = listeners::open(options, supervisor::passed()?)?;
     warn_of_small_backlog();
-    let started = user::become_found(found).and_then(|()| setting_of(options));
+    let started = files::open_root(&options.root, options.wait_root)
+        .and_then(|root| user::become_found(found).map(|()| root))
+        .and_then(|root| setting_of(options, root));
     match started {
         Ok(setting) => start(options, arena, listening, setting),
         Err(reason) => {
@@ -48,12 +49,17 @@ pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
     }
 }
 
-/// Opens the files, by the rights of the user that the server runs as.
-fn setting_of(options: &Options) -> Result<PoolSetting, String> {
-    let root: &'static Root = Box::leak(Box::new(open_root(&options.root, options.wait_root)?));
-    let pushed = options.push.as_deref().map(open_pushed).transpose()?;
+/// What the pool is told. All files are opened by the rights of the user that the server runs as; of
+/// the way to the root, which may lead through folders that are closed to it, only the end must be
+/// readable.
+fn setting_of(options: &Options, root: Root) -> Result<PoolSetting, String> {
+    let root: &'static Root = Box::leak(Box::new(root));
+    files::check_root(root, &options.root)?;
+    let pushed = options.push.as_deref();
+    let pushed = pushed.map(|path| files::find_pushed(path, options.wait_root));
+    let pushed = pushed.transpose()?;
     if !options.http.is_empty() {
-        warn_of_own_paths(root);
+        files::warn_of_own_paths(root);
     }
     Ok(PoolSetting {
         workers: options.workers,
@@ -61,7 +67,7 @@ fn setting_of(options: &Options) -> Result<PoolSetting, String> {
         pushed,
         form: options.push_form,
         site: Box::leak(Box::new(options.site.clone())),
-        clock_floor_s: clock_floor_s(root),
+        clock_floor_s: files::clock_floor_s(root),
         root,
     })
 }
@@ -76,7 +82,13 @@ fn start(
     let manner = (setting.site, setting.clock_floor_s);
     let intake = Intake::new(core::mem::take(&mut listening.listeners));
     let keeper = Keeper::new(setting.root, options.wait_root);
-    let ending = (options.drain_s * 1000, supervisor::notifier(), keeper);
+    let control = Control::new(eject::listen(setting.root.path()));
+    let ending = (
+        options.drain_s * 1000,
+        supervisor::notifier(),
+        keeper,
+        control,
+    );
     let told = |errno| format!("the pool cannot start: {errno}");
     match options.pool {
         Pool::Process => {
@@ -103,6 +115,10 @@ fn serve<C: Crew>(
         .is_terminal()
         .then(|| start_message(options, listening));
 
+    // Where it was started may be on the card, which could not be unmounted then.
+    if let Err(errno) = sys::leave_working_folder() {
+        log::warn!("the working folder cannot be left: {errno}");
+    }
     log::debug!("start-up took {} bytes of the arena", arena.used());
     arena.seal();
     let heap_bytes = sys::heap_bytes();
@@ -149,76 +165,6 @@ fn say(text: core::fmt::Arguments) {
     if let Err(errno) = line.write_to(1) {
         log::warn!("standard output takes no more, so it lacks the line `{text}`: {errno}");
     }
-}
-
-fn c_path(path: &Path) -> Result<CString, String> {
-    CString::new(path.as_os_str().as_bytes())
-        .map_err(|_| format!("{}: a path cannot hold NUL", path.display()))
-}
-
-fn open_root(path: &Path, waits: bool) -> Result<Root, String> {
-    let shown = path.display();
-    let leak = |path: &Path| c_path(path).map(|path| &*Box::leak(path.into_boxed_c_str()));
-    // Opened anew by its full path: the current folder may be on the card that was there before.
-    let full = leak(&std::path::absolute(path).unwrap_or_else(|_| path.into()))?;
-    let opened = match Root::open(leak(path)?) {
-        Err(Errno::ENOENT | Errno::ENODEV | Errno::EIO) if waits => {
-            log::warn!("{shown} is not there; waiting for it");
-            Root::absent(full)
-        }
-        opened => opened.map(|root| root.at(full)),
-    };
-    opened.map_err(|errno| match errno {
-        Errno::ENOENT => format!(
-            "{shown}: no such folder; name the folder to serve, as in `trainyard serve FOLDER`"
-        ),
-        Errno::ENOTDIR => format!(
-            "{shown}: not a folder; name the folder to serve, or push this file with --push"
-        ),
-        Errno::EACCES => format!(
-            "{shown}: permission denied; the folder must be readable for user {}",
-            nix::unistd::geteuid()
-        ),
-        other => format!("{shown}: cannot be opened: {}", other.desc()),
-    })
-}
-
-/// Over HTTP a folder of this name is out of reach.
-fn warn_of_own_paths(root: &Root) {
-    if let Ok(mut found) = root.find(b"-") {
-        found.descriptor.close();
-        log::warn!(
-            "ROOT holds the name `-`, which HTTP clients cannot ask for: /-/ is the server's own"
-        );
-    }
-}
-
-/// The clock cannot be right while it shows a time before this program was built, or before the
-/// root was last changed.
-fn clock_floor_s(root: &Root) -> u64 {
-    let built_s = env!("BUILD_DATE_S")
-        .parse()
-        .expect("the build script writes a number");
-    if !root.is_there() {
-        return built_s;
-    }
-    let changed_s = Opened::of(root.descriptor().raw()).map_or(0, |opened| {
-        u64::try_from(opened.mtime_ns / 1_000_000_000).unwrap_or(0)
-    });
-    changed_s.max(built_s)
-}
-
-fn open_pushed(path: &Path) -> Result<Found, String> {
-    let shown = path.display();
-    files::pushed(&c_path(path)?).map_err(|errno| match errno {
-        Errno::ENOENT => format!("--push {shown}: no such file"),
-        Errno::EISDIR => format!("--push {shown}: is a folder; it takes one file"),
-        Errno::EACCES => format!(
-            "--push {shown}: must be a regular file, readable for user {}",
-            nix::unistd::geteuid()
-        ),
-        other => format!("--push {shown}: cannot be opened: {}", other.desc()),
-    })
 }
 
 fn raise_limit(options: &Options) -> Result<(), String> {

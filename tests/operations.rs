@@ -2,6 +2,8 @@
 
 #![allow(missing_docs)] // a test's name is its documentation
 
+#[path = "operations/card.rs"]
+mod card;
 #[path = "operations/config.rs"]
 mod config;
 #[path = "operations/root.rs"]

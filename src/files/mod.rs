@@ -2,6 +2,7 @@
 
 mod cache;
 mod listing;
+mod probe;
 mod root;
 mod selection;
 mod table;

@@ -1,12 +1,14 @@
 //! The root: the one folder beneath which everything lies that a client can get.
 
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use heapless::Vec;
 
+use super::probe;
+use crate::gauge::RootState;
 use crate::limits::NAME_BYTES;
-use crate::sys::{self, Descriptor, Errno, Opened};
+use crate::sys::{self, Descriptor, Errno, Mount, Opened};
 use crate::train::{Fault, PATH_MAX};
 
 /// The root folder, open unless it is not there. Its descriptor keeps its number for good, so that
@@ -15,12 +17,9 @@ pub struct Root {
     path: &'static CStr,
     folder: Descriptor,
     is_there: AtomicBool,
-    /// How often it had been opened anew, all in all, when this process did it last.
-    changes: AtomicU64,
+    /// How often it had changed, all in all, when this process followed last.
+    changes: AtomicU32,
 }
-
-/// What is open in place of a root that is not there: it is on no card, and never looked into.
-const NOWHERE: &CStr = c"/";
 
 /// A file or folder that was found, open.
 pub struct Found {
@@ -32,21 +31,6 @@ pub struct Found {
     pub is_by_link: bool,
     /// Its last component; a folder's ends in `/`.
     pub name: Vec<u8, NAME_BYTES>,
-}
-
-impl Found {
-    /// The same once more, with a descriptor of its own.
-    ///
-    /// # Errors
-    /// `EMFILE` when there are too many.
-    pub fn duplicate(&self) -> Result<Self, Errno> {
-        Ok(Self {
-            descriptor: self.descriptor.duplicate()?,
-            opened: self.opened,
-            is_by_link: self.is_by_link,
-            name: self.name.clone(),
-        })
-    }
 }
 
 type Path = Vec<u8, { PATH_MAX + 2 }>;
@@ -61,7 +45,7 @@ impl Root {
             path,
             folder,
             is_there: AtomicBool::new(true),
-            changes: AtomicU64::new(0),
+            changes: AtomicU32::new(0),
         })
     }
 
@@ -70,16 +54,20 @@ impl Root {
     /// # Errors
     /// `EMFILE` when there are too many descriptors.
     pub fn absent(path: &'static CStr) -> Result<Self, Errno> {
-        let mut root = Self::open(NOWHERE)?;
-        root.path = path;
-        root.is_there = AtomicBool::new(false);
-        Ok(root)
+        Ok(Self {
+            path,
+            folder: sys::no_folder()?,
+            is_there: AtomicBool::new(false),
+            changes: AtomicU32::new(0),
+        })
     }
 
-    /// The same root, opened anew at another path.
-    #[must_use]
-    pub fn at(self, path: &'static CStr) -> Self {
-        Self { path, ..self }
+    /// Whether there is anything in it.
+    ///
+    /// # Errors
+    /// What getdents64(2) says.
+    pub fn is_filled(&self) -> Result<bool, Errno> {
+        probe::is_filled(self.folder.raw())
     }
 
     /// Whether the root is there.
@@ -93,7 +81,53 @@ impl Root {
     /// # Errors
     /// What open(2) says; nothing has changed then.
     pub fn reopen(&self) -> Result<(), Errno> {
-        self.replace(self.path, true)
+        self.replace(sys::open_folder(self.path)?, true)
+    }
+
+    /// The same for one that was not there, if there is something in it now that can be read from its
+    /// device: an empty folder is where a card has yet to be mounted.
+    ///
+    /// # Errors
+    /// `ENODATA` when it is empty, and what open(2) and read(2) say; nothing has changed then.
+    pub fn come_back(&self) -> Result<(), Errno> {
+        let mut folder = sys::open_folder(self.path)?;
+        let filled = probe::is_filled(folder.raw()).and_then(|is_filled| match is_filled {
+            true => probe::probe(folder.raw()),
+            false => Err(Errno::ENODATA),
+        });
+        match filled {
+            Ok(()) => self.replace(folder, true),
+            Err(errno) => {
+                folder.close();
+                Err(errno)
+            }
+        }
+    }
+
+    /// Whether something of what is open can still be read from its device, and not only from memory.
+    /// It blocks while the device is asked.
+    ///
+    /// # Errors
+    /// `EIO` and the like.
+    pub fn probe(&self) -> Result<(), Errno> {
+        let (mut folder, _) = self.open_at(c".")?;
+        let probed = probe::probe(folder.raw());
+        folder.close();
+        probed
+    }
+
+    /// On what its path lies now, whether or not that is open.
+    ///
+    /// # Errors
+    /// What statx(2) says.
+    pub fn mount_now(&self) -> Result<Mount, Errno> {
+        Mount::at(self.path)
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &'static CStr {
+        self.path
     }
 
     /// Lets go of what is open, so that it can be unmounted: nothing is there any more.
@@ -102,28 +136,34 @@ impl Root {
     /// `EMFILE` when there are too many descriptors.
     pub fn let_go(&self) -> Result<(), Errno> {
         self.is_there.store(false, Ordering::Release);
-        self.replace(NOWHERE, false)
+        self.replace(sys::no_folder()?, false)
     }
 
-    /// Follows a process that has changed the root so many times, all in all: opens it anew if this
-    /// process has not done so since. What cannot be opened is not there, until the next try.
-    pub fn follow(&self, changes: u64) {
-        if self.changes.load(Ordering::Acquire) != changes {
-            match self.reopen() {
-                Ok(()) => self.changes.store(changes, Ordering::Release),
-                Err(_) if self.is_there() => drop(self.let_go()),
-                Err(_) => {}
-            }
+    /// Follows a process that has changed the root, if this process has not done so since. What cannot
+    /// be opened is not there, until the next try; false until then.
+    pub fn follow(&self, state: RootState) -> bool {
+        if self.changes.load(Ordering::Acquire) == state.changes {
+            return true;
         }
+        let followed = if state.is_gone {
+            self.let_go()
+        } else {
+            self.reopen()
+        };
+        match followed {
+            Ok(()) => self.changes.store(state.changes, Ordering::Release),
+            Err(_) if self.is_there() => drop(self.let_go()),
+            Err(_) => {}
+        }
+        followed.is_ok()
     }
 
     /// This process has changed the root itself, which makes so many times.
-    pub fn note(&self, changes: u64) {
+    pub fn note(&self, changes: u32) {
         self.changes.store(changes, Ordering::Release);
     }
 
-    fn replace(&self, path: &CStr, is_there: bool) -> Result<(), Errno> {
-        let mut folder = sys::open_folder(path)?;
+    fn replace(&self, mut folder: Descriptor, is_there: bool) -> Result<(), Errno> {
         let replaced = self.folder.become_like(&folder);
         folder.close();
         replaced?;
@@ -165,7 +205,14 @@ impl Root {
         }
         let (clean, must_be_folder) = clean(path)?;
         let c_path = CStr::from_bytes_with_nul(&clean).map_err(|_| Fault::Malformed)?;
-        let (mut descriptor, is_by_link) = self.open_at(c_path).map_err(fault_of)?;
+        let (mut descriptor, is_by_link) = self.open_at(c_path).map_err(|errno| {
+            // It may have been let go meanwhile, by another thread.
+            if self.is_there() {
+                fault_of(errno)
+            } else {
+                Fault::Io
+            }
+        })?;
         let found = Opened::of(descriptor.raw())
             .map_err(fault_of)
             .and_then(|opened| {
@@ -314,12 +361,9 @@ fn name_of(path: &[u8], is_folder: bool) -> Result<Vec<u8, NAME_BYTES>, Fault> {
 fn fault_of(errno: Errno) -> Fault {
     match errno {
         Errno::ENOENT | Errno::ENOTDIR => Fault::NotFound,
-        Errno::EACCES
-        | Errno::EPERM
-        | Errno::EXDEV
-        | Errno::ELOOP
-        | Errno::ENXIO
-        | Errno::ENODEV => Fault::NotAllowed,
+        Errno::EACCES | Errno::EPERM | Errno::EXDEV | Errno::ELOOP | Errno::ENXIO => {
+            Fault::NotAllowed
+        }
         Errno::ENAMETOOLONG => Fault::TooLong,
         Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EAGAIN => Fault::Full,
         _ => Fault::Io,

@@ -7,6 +7,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use static_cell::ConstStaticCell;
 
+use super::control::Control;
 use super::doorman::Doorman;
 use super::intake::{Intake, Ring, Waiting};
 use super::keeper::Keeper;
@@ -33,7 +34,8 @@ pub const RING_BYTES: usize = size_of::<Ring>();
 pub const WAITING_BYTES: usize = size_of::<Waiting>();
 
 const SIGNALS_TOKEN: u64 = LISTENERS_MAX as u64;
-const REPORTS_TOKEN: u64 = SIGNALS_TOKEN + 1;
+const CONTROL_TOKEN: u64 = SIGNALS_TOKEN + 1;
+const REPORTS_TOKEN: u64 = CONTROL_TOKEN + 1;
 /// How often the gauges are looked at while clients wait.
 const WAITING_POLL_MS: u64 = 20;
 
@@ -107,6 +109,9 @@ pub trait Crew {
     /// Nothing was passed: try later.
     fn pass(&mut self, worker: usize, jobs: &mut Jobs) -> Result<(), Errno>;
 
+    /// How many workers there are.
+    fn workers(&self) -> usize;
+
     /// Workers that were asked to end an idle connection and have yet to report.
     fn asked(&self) -> usize;
 
@@ -119,7 +124,7 @@ pub trait Crew {
     /// Takes the reports that have come from a source that the crew has epoll watch.
     fn take_reports(&mut self, desk: &mut Desk, source: usize);
 
-    /// Lets every worker come round soon: those that sleep do so before they serve the next client.
+    /// Lets every worker come round soon, also those that sleep.
     fn call_all(&mut self);
 
     /// Tells every worker to drain.
@@ -150,6 +155,7 @@ pub struct Dispatcher<C> {
     signals: SignalFd,
     notifier: Notifier,
     keeper: Keeper,
+    control: Control,
     retry_ms: u64,
     /// How long a stop waits for transfers, in milliseconds.
     drain_ms: u64,
@@ -164,7 +170,7 @@ impl<C: Crew> Dispatcher<C> {
     pub fn new(
         intake: Intake,
         (site, clock_floor_s): (&'static Site, u64),
-        (drain_ms, notifier, keeper): (u64, Notifier, Keeper),
+        (drain_ms, notifier, keeper, control): (u64, Notifier, Keeper, Control),
         make: impl FnOnce(&Desk) -> Result<C, Errno>,
     ) -> Result<Self, Errno> {
         let mut handled = SigSet::empty();
@@ -184,6 +190,10 @@ impl<C: Crew> Dispatcher<C> {
             &signals,
             EpollEvent::new(EpollFlags::EPOLLIN, SIGNALS_TOKEN),
         )?;
+        if control.listener().is_open() {
+            let event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, CONTROL_TOKEN);
+            epoll.add(sys::borrow(control.listener()), event)?;
+        }
         let desk = Desk {
             tickets: TICKETS.take(),
             ring: RING.take(),
@@ -199,6 +209,7 @@ impl<C: Crew> Dispatcher<C> {
             signals,
             notifier,
             keeper,
+            control,
             retry_ms: 0,
             drain_ms,
         })
@@ -223,9 +234,7 @@ impl<C: Crew> Dispatcher<C> {
             self.notifier
                 .beat(now_ms, self.crew.held(), self.desk.ring.len());
             self.crew.tend(&mut self.desk, now_ms);
-            if self.keeper.look_for_root(self.desk.gauges, now_ms) {
-                self.crew.call_all();
-            }
+            self.tend_root(now_ms);
             self.pass_on(now_ms);
             self.make_way();
             self.turn_away(now_ms);
@@ -236,7 +245,7 @@ impl<C: Crew> Dispatcher<C> {
             {
                 return Ok(Ended::Drained);
             }
-            let mut events = [EpollEvent::empty(); LISTENERS_MAX + 1 + WORKERS_MAX];
+            let mut events = [EpollEvent::empty(); LISTENERS_MAX + 2 + WORKERS_MAX];
             let count = match self.desk.epoll.wait(&mut events, self.timeout(now_ms)) {
                 Err(Errno::EINTR) => 0,
                 result => result?,
@@ -248,6 +257,7 @@ impl<C: Crew> Dispatcher<C> {
                             return Ok(Ended::AtOnce);
                         }
                     }
+                    CONTROL_TOKEN => self.control.call(),
                     listener if listener < SIGNALS_TOKEN => {
                         let Desk { ring, tickets, .. } = &mut self.desk;
                         self.intake.accept(listener as usize, ring, tickets);
@@ -268,6 +278,23 @@ impl<C: Crew> Dispatcher<C> {
         }
     }
 
+    /// Looks after the root, and after who asks that it be let go.
+    fn tend_root(&mut self, now_ms: u64) {
+        let gauges = self.desk.gauges;
+        let has_changed = self.keeper.look(gauges, now_ms);
+        let is_ejected = self.control.take(now_ms) && self.keeper.eject_root(gauges, now_ms);
+        if has_changed || is_ejected {
+            self.crew.call_all();
+        }
+        if self.control.is_asked() {
+            let changes = self.keeper.changes();
+            let have_followed =
+                (0..self.crew.workers()).all(|worker| gauges.followed(worker) == changes);
+            self.control
+                .settle(have_followed, self.keeper.path(), now_ms);
+        }
+    }
+
     fn is_idle(&self) -> bool {
         self.desk.ring.is_empty() && self.crew.held() == 0 && self.doorman.is_idle()
     }
@@ -282,7 +309,8 @@ impl<C: Crew> Dispatcher<C> {
             self.crew.tend_ms(),
             self.intake.resume_ms(now_ms),
             self.notifier.next_ms(),
-            self.keeper.next_ms(),
+            Some(self.keeper.next_ms()),
+            self.control.next_ms(now_ms),
             self.desk.drain_until_ms,
         ]
         .into_iter()
@@ -419,7 +447,7 @@ impl<C: Crew> Dispatcher<C> {
             if signal.ssi_signo == Signal::SIGCHLD as u32 {
                 self.crew.reap(&mut self.desk);
             } else if signal.ssi_signo == Signal::SIGHUP as u32 {
-                if self.keeper.reopen_root(self.desk.gauges) {
+                if self.keeper.reopen_root(self.desk.gauges, sys::now_ms()) {
                     self.crew.call_all();
                 }
             } else if self.desk.is_draining() {

@@ -8,13 +8,17 @@
 //! while a job lies in the queue, somebody with a place for it is coming, or is at work and looks at
 //! the queue before it waits.
 
+mod queue;
+
 use core::marker::PhantomData;
 use core::ops::DerefMut;
 
-use heapless::{Deque, Vec};
+use heapless::Vec;
 
 use crate::limits::{JOBS_PER_MESSAGE_MAX, WORKERS_MAX};
 use crate::link::{Order, REPORT_MAX, Rest};
+
+use queue::Queue;
 
 /// A lock around a value, and a condition to sleep on while it is given up.
 pub trait Monitor<T> {
@@ -45,50 +49,6 @@ pub trait Bells {
 /// Jobs that go together.
 pub type Batch<J> = Vec<J, JOBS_PER_MESSAGE_MAX>;
 
-/// The queue: a ring of `N` places, of which `capacity` are used. All zeroes is an empty one.
-pub struct Queue<J, const N: usize> {
-    jobs: Deque<J, N>,
-    capacity: usize,
-}
-
-impl<J, const N: usize> Queue<J, N> {
-    const fn new() -> Self {
-        Self {
-            jobs: Deque::new(),
-            capacity: 0,
-        }
-    }
-
-    /// Puts a job at the end; gives it back when the queue is full.
-    fn set(&mut self, job: J) -> Result<(), J> {
-        if self.full() {
-            return Err(job);
-        }
-        self.jobs.push_back(job)
-    }
-
-    /// Takes the job that has waited longest.
-    fn get(&mut self) -> Option<J> {
-        self.jobs.pop_front()
-    }
-
-    fn full(&self) -> bool {
-        self.size() >= self.capacity()
-    }
-
-    fn empty(&self) -> bool {
-        self.jobs.is_empty()
-    }
-
-    fn capacity(&self) -> usize {
-        self.capacity
-    }
-
-    fn size(&self) -> usize {
-        self.jobs.len()
-    }
-}
-
 /// What is known of one worker. All zeroes is one at work, with nothing in hand.
 struct Seat {
     /// Jobs that it has taken and not reported.
@@ -105,6 +65,8 @@ struct Seat {
     asked: bool,
     /// It was told to drain.
     drained: bool,
+    /// It has yet to be told to come round.
+    look: bool,
 }
 
 /// What the lock guards. All zeroes, but for what [`Handover::init`] sets.
@@ -145,6 +107,7 @@ impl<J, const JOBS: usize, const TICKETS: usize> State<J, JOBS, TICKETS> {
             give_way: false,
             asked: false,
             drained: false,
+            look: false,
         };
         Self {
             queue: Queue::new(),
@@ -194,6 +157,7 @@ impl<J, const JOBS: usize, const TICKETS: usize> State<J, JOBS, TICKETS> {
         self.closed
             || (self.draining && !seat.drained)
             || seat.give_way
+            || seat.look
             || seat.called
             || (has_place && !self.queue.empty() && self.coming() == 0)
     }
@@ -323,10 +287,24 @@ where
         self.ring_those_who_wait();
     }
 
-    /// Tells every worker to leave. The one case in which all are woken.
+    /// Tells every worker to leave. One of two cases in which all are woken.
     pub fn close(&self) {
         let mut state = self.monitor.lock();
         state.closed = true;
+        self.wake_all(state);
+    }
+
+    /// Lets every worker come round. The other case.
+    pub fn call_all(&self) {
+        let mut state = self.monitor.lock();
+        let workers = state.workers;
+        for seat in &mut state.seats[..workers] {
+            seat.look = true;
+        }
+        self.wake_all(state);
+    }
+
+    fn wake_all(&self, mut state: M::Guard<'_>) {
         let signals = state.sleepers - state.signals;
         state.signals = state.sleepers;
         drop(state);
@@ -413,6 +391,9 @@ where
         if seat.give_way {
             seat.give_way = false;
             return Order::GiveWay;
+        }
+        if core::mem::take(&mut seat.look) {
+            return Order::Look;
         }
         if is_draining && !core::mem::replace(&mut seat.drained, true) {
             return Order::Drain;

@@ -1,14 +1,24 @@
-//! The keeper of the root: opens it anew on request, and looks for one that is not there.
+//! The keeper of the root: lets go of it when its card is gone or is to be taken out, opens it anew when
+//! one is there again, or on request. The workers follow by the gauge.
 
 use crate::files::Root;
-use crate::gauge::Gauges;
-use crate::limits::ROOT_POLL_MS;
+use crate::gauge::{Gauges, RootState};
+use crate::limits::{EJECTED_REST_MS, FAILED_REST_MS, ROOT_POLL_MS};
+use crate::sys::{Errno, Mount};
 
-/// Keeps the root for the dispatcher. The workers follow by the gauge.
+/// Keeps the root for the dispatcher.
 pub struct Keeper {
     root: &'static Root,
     /// Whether a root that is not there is waited for.
     waits: bool,
+    state: RootState,
+    /// Where the root is mounted, or was when it was let go. `None` once something else is seen there.
+    mount: Option<Mount>,
+    /// Whether that was on a device of which the system tells when it is gone.
+    has_device: bool,
+    /// Until when the same mount is not looked into, so that it can be unmounted.
+    rests_until_ms: u64,
+    faults: u64,
     next_ms: u64,
 }
 
@@ -16,49 +26,157 @@ impl Keeper {
     /// Keeps this root.
     #[must_use]
     pub fn new(root: &'static Root, waits: bool) -> Self {
-        Self {
+        let mut keeper = Self {
             root,
             waits,
+            state: RootState::START,
+            mount: None,
+            has_device: false,
+            rests_until_ms: 0,
+            faults: 0,
             next_ms: 0,
+        };
+        if root.is_there() {
+            keeper.remember_mount();
         }
+        keeper
+    }
+
+    /// The root's path.
+    pub(super) fn path(&self) -> &'static [u8] {
+        self.root.path().to_bytes()
+    }
+
+    /// How often the root has changed: what the workers follow.
+    pub(super) fn changes(&self) -> u32 {
+        self.state.changes
     }
 
     /// Opens the root anew; true when the workers have to follow. One that cannot be opened is let go
     /// if it is waited for, and otherwise stays what it was.
-    pub(super) fn reopen_root(&self, gauges: Gauges) -> bool {
+    pub(super) fn reopen_root(&mut self, gauges: Gauges, now_ms: u64) -> bool {
+        if !self.root.is_there() {
+            self.rests_until_ms = 0;
+            return self.look_for_root(gauges, now_ms);
+        }
         match self.root.reopen() {
-            Ok(()) => log::info!("the root is opened anew"),
+            Ok(()) => {
+                log::info!("the root is opened anew");
+                self.remember_mount();
+                self.show(gauges);
+            }
             Err(errno) if self.waits => {
                 log::warn!("the root is not there ({errno}); waiting for it");
-                if let Err(errno) = self.root.let_go() {
-                    log::error!("the old root cannot be let go: {errno}");
-                }
+                self.let_go(gauges);
             }
             Err(errno) => {
                 log::error!("the root cannot be opened anew: {errno}; the old one is served on");
                 return false;
             }
         }
-        self.root.note(gauges.change_root());
         true
     }
 
-    /// Comes in every turn: looks for a root that is waited for. True when it has come.
-    pub(super) fn look_for_root(&mut self, gauges: Gauges, now_ms: u64) -> bool {
-        if self.root.is_there() || now_ms < self.next_ms {
+    /// Lets go of the root, so that it can be unmounted, and leaves it alone for a while. True when the
+    /// workers have to follow.
+    pub(super) fn eject_root(&mut self, gauges: Gauges, now_ms: u64) -> bool {
+        self.rests_until_ms = now_ms + EJECTED_REST_MS;
+        let was_there = self.root.is_there();
+        if was_there {
+            log::info!("the root is let go, as asked");
+            self.let_go(gauges);
+        }
+        was_there
+    }
+
+    /// Comes in every turn: when it is time, looks whether the root is still there, or there again. True
+    /// when the workers have to follow. It blocks while a card that may have failed is asked.
+    pub(super) fn look(&mut self, gauges: Gauges, now_ms: u64) -> bool {
+        if now_ms < self.next_ms {
             return false;
         }
         self.next_ms = now_ms + ROOT_POLL_MS;
-        let has_come = self.root.reopen().is_ok();
-        if has_come {
-            log::info!("the root has come");
-            self.root.note(gauges.change_root());
+        if self.root.is_there() {
+            self.look_after_root(gauges, now_ms)
+        } else {
+            self.look_for_root(gauges, now_ms)
         }
-        has_come
     }
 
-    /// When [`Keeper::look_for_root`] should come by itself.
-    pub(super) fn next_ms(&self) -> Option<u64> {
-        (!self.root.is_there()).then_some(self.next_ms)
+    /// When [`Keeper::look`] should come by itself.
+    pub(super) fn next_ms(&self) -> u64 {
+        self.next_ms
+    }
+
+    fn look_after_root(&mut self, gauges: Gauges, now_ms: u64) -> bool {
+        let faults = gauges.faults();
+        let has_faults = core::mem::replace(&mut self.faults, faults) != faults;
+        let is_elsewhere = match (self.mount, self.root.mount_now()) {
+            (Some(mount), Ok(now)) => mount != now,
+            _ => false,
+        };
+        if is_elsewhere {
+            log::warn!("something was mounted or unmounted where the root is; it is let go");
+            self.next_ms = now_ms;
+        } else if self.has_device && self.mount.is_some_and(|mount| !mount.has_device()) {
+            log::warn!("the root's device is gone; it is let go");
+        } else if has_faults && let Err(errno) = self.root.probe() {
+            log::warn!("the root's device does not answer ({errno}); it is let go");
+            self.rests_until_ms = now_ms + FAILED_REST_MS;
+        } else {
+            return false;
+        }
+        self.let_go(gauges);
+        true
+    }
+
+    fn look_for_root(&mut self, gauges: Gauges, now_ms: u64) -> bool {
+        let Ok(mount) = self.root.mount_now() else {
+            self.mount = None;
+            return false;
+        };
+        let is_same = self.mount == Some(mount);
+        if is_same && (now_ms < self.rests_until_ms || (self.has_device && !mount.has_device())) {
+            return false;
+        }
+        if !is_same {
+            self.mount = None;
+        }
+        match self.root.come_back() {
+            Ok(()) => {}
+            // An empty folder: nothing is mounted there yet.
+            Err(Errno::ENODATA) => return false,
+            Err(_) => {
+                // It is not asked all the time, which could keep it from being unmounted.
+                self.mount = Some(mount);
+                self.has_device = mount.has_device();
+                self.rests_until_ms = now_ms + FAILED_REST_MS;
+                return false;
+            }
+        }
+        log::info!("the root is there");
+        self.remember_mount();
+        self.show(gauges);
+        true
+    }
+
+    fn remember_mount(&mut self) {
+        self.mount = Mount::of(self.root.descriptor().raw()).ok();
+        self.has_device = self.mount.is_some_and(|mount| mount.has_device());
+    }
+
+    fn let_go(&mut self, gauges: Gauges) {
+        if let Err(errno) = self.root.let_go() {
+            log::error!("the root cannot be let go: {errno}");
+        }
+        self.state.let_goes = self.state.let_goes.wrapping_add(1);
+        self.show(gauges);
+    }
+
+    fn show(&mut self, gauges: Gauges) {
+        self.state.changes = self.state.changes.wrapping_add(1);
+        self.state.is_gone = !self.root.is_there();
+        self.root.note(self.state.changes);
+        gauges.show_root(self.state);
     }
 }

@@ -3,6 +3,7 @@
 //! One dispatcher, and two crews for it: the children of the process pool, the threads of the thread
 //! pool.
 
+mod control;
 pub mod dispatcher;
 mod doorman;
 pub mod factory;
@@ -16,13 +17,16 @@ mod pulse;
 pub mod thread;
 mod ticket;
 
+use core::ffi::CStr;
+
 use static_cell::ConstStaticCell;
 
+pub use control::Control;
 pub use intake::{Intake, Listener};
 pub use keeper::Keeper;
 pub use notifier::Notifier;
 
-use crate::files::{Found, Root};
+use crate::files::Root;
 use crate::http::Site;
 use crate::limits::WORKERS_MAX;
 use crate::train::Form;
@@ -41,8 +45,8 @@ pub struct PoolSetting {
     pub per_worker: usize,
     /// The root.
     pub root: &'static Root,
-    /// The file that push listeners send.
-    pub pushed: Option<Found>,
+    /// The full path of the file that push listeners send.
+    pub pushed: Option<&'static CStr>,
     /// The form of what is pushed.
     pub form: Form,
     /// How files are served over HTTP.

@@ -158,6 +158,10 @@ impl Crew for ProcessPool {
         Ok(())
     }
 
+    fn workers(&self) -> usize {
+        self.data.len()
+    }
+
     fn asked(&self) -> usize {
         self.data.iter().filter(|data| data.asked).count()
     }

@@ -34,25 +34,20 @@ impl ThreadPool {
         let mut factory = Factory::init(QUEUE_CAPACITY, workers, per_worker)?;
         let bell = factory.bell().descriptor();
         desk.watch(bell, ANYONE, EpollFlags::EPOLLIN | EpollFlags::EPOLLET)?;
-        let (gauges, form, site) = (desk.gauges, setting.form, setting.site);
-        let clock_floor_s = setting.clock_floor_s;
-        let root = setting.root;
+        let gauges = desk.gauges;
         factory.start(|index| {
-            let pushed = match &setting.pushed {
-                Some(found) => Some(found.duplicate()?),
-                None => None,
-            };
             let setting = Setting {
                 index,
-                root,
-                form,
+                root: setting.root,
+                pushed: setting.pushed,
+                form: setting.form,
                 gauges,
                 cache_sharers: workers,
-                site,
-                clock_floor_s,
+                site: setting.site,
+                clock_floor_s: setting.clock_floor_s,
             };
             Ok(move |place: &mut Place| {
-                if let Err(errno) = WORKERS[index].take().run(&setting, pushed, place) {
+                if let Err(errno) = WORKERS[index].take().run(&setting, place) {
                     log::error!("worker {index} cannot go on: {errno}");
                     sys::exit_now(1);
                 }
@@ -125,6 +120,10 @@ impl Crew for ThreadPool {
         Ok(())
     }
 
+    fn workers(&self) -> usize {
+        self.workers
+    }
+
     fn asked(&self) -> usize {
         let is_asked = |worker: &usize| self.factory.shared().is_asked(*worker);
         (0..self.workers).filter(is_asked).count()
@@ -152,7 +151,7 @@ impl Crew for ThreadPool {
     }
 
     fn call_all(&mut self) {
-        (0..self.workers).for_each(|worker| self.factory.shared().call_round(worker));
+        self.factory.shared().call_all();
     }
 
     fn drain(&mut self) {

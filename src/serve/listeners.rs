@@ -191,10 +191,9 @@ impl Listening {
     fn listen_unix(&mut self, path: &Path, protocol: Protocol) -> Result<(), Errno> {
         let socket = sys::listen_unix(path)?;
         let inode = std::fs::symlink_metadata(path).map_or(0, |now| now.ino());
-        self.keep(
-            Listener { socket, protocol },
-            Bound::Unix(path.into(), inode),
-        )
+        // To be removed from anywhere: the working folder is left.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        self.keep(Listener { socket, protocol }, Bound::Unix(path, inode))
     }
 
     fn keep(&mut self, listener: Listener, bound: Bound) -> Result<(), Errno> {

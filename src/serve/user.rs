@@ -14,22 +14,35 @@ use crate::sys::{self, Errno, Ids};
 const USERS: &str = "/etc/passwd";
 const GROUPS: &str = "/etc/group";
 
-/// Finds out as whom the server is to run; `None` to stay who started it.
+/// As whom the server runs that root has started without saying more.
+const NOBODY: &str = "nobody";
+/// The same where no file names it: the kernel's own number for it (overflowuid of proc(5)).
+const NOBODY_IDS: Ids = Ids {
+    user: 65534,
+    group: 65534,
+};
+
+/// Finds out as whom the server is to run; `None` to stay who started it. Nobody is root without
+/// saying so.
 ///
 /// # Errors
 /// One line that says what is wrong and what to do.
 pub(super) fn find(name: Option<&UserName>) -> Result<Option<Ids>, String> {
     let now = sys::ids();
     let Some(name) = name else {
-        return if now.user == 0 {
-            Err(
-                "started as root: add --user NAME, as in `--user nobody`, and it runs as that \
-                 user once it listens; --user root to stay root"
-                    .into(),
-            )
-        } else {
-            Ok(None)
-        };
+        if now.user != 0 {
+            return Ok(None);
+        }
+        let known = look_up(USERS, NOBODY.as_bytes())?.map(|entry| Ids {
+            user: entry.number,
+            group: entry.rest,
+        });
+        let ids = known.filter(|ids| ids.user != 0).unwrap_or(NOBODY_IDS);
+        log::info!(
+            "started as root, runs as user {} ({NOBODY}); --user NAME for another one",
+            ids.user
+        );
+        return Ok(Some(ids));
     };
     let wanted = ids_of(name)?;
     if wanted == now {

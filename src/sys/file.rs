@@ -122,8 +122,9 @@ impl Opened {
     }
 }
 
-fn statx(folder: RawFd, name: &CStr, flags: c_int) -> Result<Statx, Errno> {
-    const MASK: u32 = 0x0001 | 0x0004 | 0x0040 | 0x0200; // STATX_TYPE, _NLINK, _MTIME, _SIZE
+pub(super) fn statx(folder: RawFd, name: &CStr, flags: c_int) -> Result<Statx, Errno> {
+    // STATX_TYPE, _NLINK, _MTIME, _SIZE, _MNT_ID; what a kernel does not know it leaves zero.
+    const MASK: u32 = 0x0001 | 0x0004 | 0x0040 | 0x0200 | 0x1000;
     let mut answer = MaybeUninit::<Statx>::zeroed();
     let room = answer.as_mut_ptr();
     // SAFETY: `answer` has the room of the kernel's struct statx, and zeroes are a value of it.
@@ -135,7 +136,7 @@ fn statx(folder: RawFd, name: &CStr, flags: c_int) -> Result<Statx, Errno> {
 
 /// `struct statx` of statx(2); libc has it for some C libraries only.
 #[repr(C)]
-struct Statx {
+pub(super) struct Statx {
     mask: u32,
     block_size: u32,
     attributes: u64,
@@ -152,7 +153,12 @@ struct Statx {
     birth: StatxTime,
     change: StatxTime,
     mtime: StatxTime,
-    spare: [u64; 16],
+    special: [u32; 2],
+    /// Major and minor number of the device that it lies on.
+    pub(super) device: [u32; 2],
+    /// The number of the mount that it lies on; 0 before Linux 5.8.
+    pub(super) mount: u64,
+    spare: [u64; 13],
 }
 
 impl Statx {

@@ -5,9 +5,11 @@
 #![allow(unsafe_code)] // system calls
 
 mod bell;
+mod control;
 mod descriptor;
 mod file;
 mod interface;
+mod mount;
 mod process;
 mod shared;
 mod socket;
@@ -16,12 +18,14 @@ mod user;
 mod watch;
 
 pub use bell::Bell;
+pub use control::{accept_local, listen_locally};
 pub use descriptor::{Descriptor, borrow, is_writable, write};
 pub use file::{
     Directory, Opened, advise_needed, getdents, open_beneath, open_file, open_folder,
     open_followed, read_at, read_cars, rewind, send_file,
 };
 pub use interface::{add_gateway, raise_interface, set_address};
+pub use mount::{Mount, leave_working_folder, no_folder, read_from_device};
 pub use nix::errno::Errno;
 pub use process::{
     Exit, abort, become_child, close_all_but, exit_now, fork, heap_bytes, keep_one_heap,

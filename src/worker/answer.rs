@@ -16,8 +16,12 @@ use crate::train::{
 impl Worker {
     /// Plans the answer of a push client, which asks for nothing.
     pub(super) fn push(&mut self, turns: &Turns, slot: Slot) {
-        assert!(self.pushed.is_some(), "push listeners come with a file");
         let form = turns.setting.form;
+        if !self.pushed.is_some() {
+            // Its card is not there now.
+            turns.setting.gauges.report_fault();
+            return self.fail(turns, slot, Fault::Io);
+        }
         let file = self.files.get(self.pushed);
         // The file may have grown since the start.
         if let Ok(opened) = Opened::of(file.descriptor.raw()) {
@@ -106,6 +110,9 @@ impl Worker {
 
     /// Makes a connection's next bytes a fault, and its end.
     pub(super) fn fail(&mut self, turns: &Turns, slot: Slot, fault: Fault) {
+        if fault == Fault::Io {
+            turns.setting.gauges.report_fault();
+        }
         self.begin(turns, slot, Plan::fault(fault), FileSlot::NONE);
     }
 
@@ -313,7 +320,15 @@ impl Worker {
         let name = core::str::from_utf8(&self.files.get(connection.file).name)
             .unwrap_or("(a name that is not UTF-8)");
         log::warn!("{name}: shrank or cannot be read; its transfer ends early");
-        if connection.protocol != Protocol::Ask
+        turns.setting.gauges.report_fault();
+        self.break_off(turns, slot)
+    }
+
+    /// Ends a transfer in the midst of it.
+    pub(super) fn break_off(&mut self, turns: &Turns, slot: Slot) -> Step {
+        let connection = self.connections.get(slot);
+        if connection.phase != Phase::Answering
+            || connection.protocol != Protocol::Ask
             || !matches!(
                 connection.plan.section(connection.position),
                 Section::Head(0) | Section::Cars(_, 0)
@@ -362,44 +377,6 @@ impl Worker {
                 Step::Wait
             }
         }
-    }
-
-    /// Closes; but where the client has sent something that was not read, closing would be a reset
-    /// that eats the bytes on their way to it.
-    fn close_gently(&mut self, turns: &Turns, slot: Slot) -> Step {
-        let socket = self.connections.get(slot).socket.raw();
-        match sys::receive(socket, &mut self.buffer[..1], true) {
-            Ok(1..) => self.begin_lingering(turns, slot),
-            _ => Step::End,
-        }
-    }
-
-    pub(super) fn begin_lingering(&mut self, turns: &Turns, slot: Slot) -> Step {
-        let connection = self.connections.get(slot);
-        connection.phase = Phase::Lingering;
-        connection.discarded = 0;
-        connection.moment_ms = turns.now_ms;
-        sys::shutdown_write(connection.socket.raw());
-        self.arm(turns, slot, Wait::Linger);
-        self.linger(slot)
-    }
-
-    /// Reads and throws away what the client still sends, until it closes.
-    pub(super) fn linger(&mut self, slot: Slot) -> Step {
-        let connection = self.connections.get(slot);
-        while (connection.discarded as usize) < BOARD.linger_bytes {
-            match sys::receive(
-                connection.socket.raw(),
-                &mut self.buffer[..BOARD.linger_bytes],
-                false,
-            ) {
-                Ok(0) => return Step::End,
-                Ok(size) => connection.discarded += size as u32,
-                Err(Errno::EAGAIN) => return Step::Wait,
-                Err(_) => return Step::End,
-            }
-        }
-        Step::End
     }
 
     /// An event while all is sent but not acknowledged: only the client's death matters.

@@ -6,7 +6,7 @@ use super::connection::{Phase, Queue};
 use super::deadline::Wait;
 use super::list::{DEADLINE, List, QUEUE};
 use super::slab::Slot;
-use super::{Turns, Worker};
+use super::{Step, Turns, Worker};
 use crate::files::FileSlot;
 use crate::http::Status;
 use crate::limits::BOARD;
@@ -57,6 +57,44 @@ impl Worker {
             return self.end(turns, slot);
         }
         self.arm(turns, slot, Wait::Linger);
+    }
+
+    /// Closes; but where the client has sent something that was not read, closing would be a reset
+    /// that eats the bytes on their way to it.
+    pub(super) fn close_gently(&mut self, turns: &Turns, slot: Slot) -> Step {
+        let socket = self.connections.get(slot).socket.raw();
+        match sys::receive(socket, &mut self.buffer[..1], true) {
+            Ok(1..) => self.begin_lingering(turns, slot),
+            _ => Step::End,
+        }
+    }
+
+    pub(super) fn begin_lingering(&mut self, turns: &Turns, slot: Slot) -> Step {
+        let connection = self.connections.get(slot);
+        connection.phase = Phase::Lingering;
+        connection.discarded = 0;
+        connection.moment_ms = turns.now_ms;
+        sys::shutdown_write(connection.socket.raw());
+        self.arm(turns, slot, Wait::Linger);
+        self.linger(slot)
+    }
+
+    /// Reads and throws away what the client still sends, until it closes.
+    pub(super) fn linger(&mut self, slot: Slot) -> Step {
+        let connection = self.connections.get(slot);
+        while (connection.discarded as usize) < BOARD.linger_bytes {
+            match sys::receive(
+                connection.socket.raw(),
+                &mut self.buffer[..BOARD.linger_bytes],
+                false,
+            ) {
+                Ok(0) => return Step::End,
+                Ok(size) => connection.discarded += size as u32,
+                Err(Errno::EAGAIN) => return Step::Wait,
+                Err(_) => return Step::End,
+            }
+        }
+        Step::End
     }
 
     /// Closes a connection. Its place stays taken until the pool knows.

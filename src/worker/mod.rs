@@ -13,13 +13,16 @@ mod made;
 mod page;
 mod parts;
 mod respond;
+mod root;
 mod rounds;
 mod slab;
 
+use core::ffi::CStr;
+
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::files::{Cache, File, FileSlot, Files, Found, Listing, Place, Root};
-use crate::gauge::Gauges;
+use crate::files::{Cache, File, FileSlot, Files, Listing, Place, Root};
+use crate::gauge::{Gauges, RootState};
 use crate::http::Site;
 use crate::limits::{CAR_BUFFER_BYTES, HTTP_HEAD_BYTES_MAX};
 use crate::link::{Job, Link, Order, Protocol, Rest};
@@ -46,7 +49,7 @@ const LONE_ROUNDS_MAX: usize = 4;
 /// What an answer counts for at least in its client's share: as much as sending so many bytes.
 const ANSWER_COST_BYTES: u64 = 8192;
 /// Orders taken at once, before the clients' turn.
-const ORDERS_MAX: usize = 4;
+const ORDERS_MAX: usize = 5;
 
 /// A worker's tables. All zeroes is a worker without connections.
 pub struct Worker {
@@ -70,8 +73,8 @@ pub struct Worker {
     /// The pool must be told that nothing can give way.
     nothing_to_give: bool,
     draining: bool,
-    /// How often the root had changed when the cache was cleared last.
-    root_changes: u64,
+    /// What had become of the root when this worker followed it last.
+    root: RootState,
     pushed: FileSlot,
     buffer: [u8; CAR_BUFFER_BYTES],
 }
@@ -93,7 +96,9 @@ pub struct Setting<'a> {
     pub index: usize,
     /// The root.
     pub root: &'a Root,
-    /// The form in which the pushed file is sent.
+    /// The full path of the file that is pushed.
+    pub pushed: Option<&'static CStr>,
+    /// The form in which it is sent.
     pub form: Form,
     /// Workers of the same process.
     pub cache_sharers: usize,
@@ -144,7 +149,7 @@ impl Worker {
             ended: List::new(),
             nothing_to_give: false,
             draining: false,
-            root_changes: 0,
+            root: RootState::START,
             pushed: FileSlot::NONE,
             buffer: [0; CAR_BUFFER_BYTES],
         }
@@ -154,15 +159,8 @@ impl Worker {
     ///
     /// # Errors
     /// What epoll or the link say; the worker cannot go on then.
-    pub fn run(
-        &mut self,
-        setting: &Setting,
-        pushed: Option<Found>,
-        link: &mut impl Link,
-    ) -> Result<(), Errno> {
-        if let Some(found) = pushed {
-            self.pushed = self.files.insert(found);
-        }
+    pub fn run(&mut self, setting: &Setting, link: &mut impl Link) -> Result<(), Errno> {
+        self.open_pushed(setting);
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(
             sys::borrow(link.descriptor()),
@@ -220,12 +218,7 @@ impl Worker {
         link: &mut impl Link,
     ) -> Result<bool, Errno> {
         // Before any request: who asks after a change must get what it is now.
-        let changes = turns.setting.gauges.root_changes();
-        turns.setting.root.follow(changes);
-        if changes != self.root_changes {
-            self.root_changes = changes;
-            self.cache.clear(&mut self.files);
-        }
+        self.follow_root(turns);
         if events.iter().any(|event| event.data() == WATCHER_TOKEN) {
             self.cache.forget_changed(&mut self.files);
         }

@@ -152,7 +152,12 @@ impl<'a> Responder<'a> {
                 error(Status::FORBIDDEN, manner, reader(), out, |_| {})
             }
             Err(Fault::NotFound) => self.respond_missing(request, manner, out),
-            Err(Fault::Full | Fault::Io) => busy(manner, reader(), out),
+            Err(fault @ (Fault::Full | Fault::Io)) => {
+                if fault == Fault::Io {
+                    self.setting.gauges.report_fault();
+                }
+                busy(manner, reader(), out)
+            }
             Err(fault) => error(status_of(fault), manner, reader(), out, |_| {}),
         }
     }
@@ -198,6 +203,7 @@ impl<'a> Responder<'a> {
             return error(Status::NOT_FOUND, manner, reader, out, |_| {});
         }
         if self.setting.root.read().is_err() {
+            self.setting.gauges.report_fault();
             return unreadable(manner, reader, out);
         }
         answer::begin(out, Status::OK, manner);
@@ -239,6 +245,7 @@ impl<'a> Responder<'a> {
         };
         if read_folder(found.descriptor.raw()).is_err() {
             found.descriptor.close();
+            self.setting.gauges.report_fault();
             return unreadable(manner, reader, out);
         }
         let folder = self.files.insert(found);

@@ -68,6 +68,11 @@ impl Slab {
         self.taken -= 1;
     }
 
+    /// All places that were ever taken, whether they are now or not.
+    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
+        (0..self.touched).map(Slot)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.taken == 0
     }

@@ -110,10 +110,15 @@ impl Server {
     /// Starts a command that is to become a server, with the pool under test if it is a trainyard,
     /// and waits until it is ready.
     pub fn from_command(mut command: Command) -> Self {
+        add_user(&mut command);
+        Self::as_whoever_it_chooses(command)
+    }
+
+    /// The same, but root does not say as whom it runs.
+    pub fn as_whoever_it_chooses(mut command: Command) -> Self {
         if pool() == Pool::Thread && command.get_args().any(|word| word == "serve") {
             command.args(Pool::Thread.options());
         }
-        add_user(&mut command);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

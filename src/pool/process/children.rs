@@ -152,17 +152,11 @@ impl ProcessPool {
     /// What the child does, from its first step to its exit.
     fn be_child(&mut self, desk: &Desk, child: usize, child_fd: Descriptor) -> ! {
         sys::become_child(self.pid);
-        let mut keep: Vec<i32, 3> = Vec::new();
-        let pushed = self.setting.pushed.take();
-        let _ = keep.push(child_fd.raw());
-        let _ = keep.push(self.setting.root.descriptor().raw());
-        if let Some(found) = &pushed {
-            let _ = keep.push(found.descriptor.raw());
-        }
-        sys::close_all_but(&mut keep);
+        sys::close_all_but(&mut [child_fd.raw(), self.setting.root.descriptor().raw()]);
         let setting = Setting {
             index: child,
             root: self.setting.root,
+            pushed: self.setting.pushed,
             form: self.setting.form,
             gauges: desk.gauges,
             cache_sharers: 1,
@@ -173,7 +167,7 @@ impl ProcessPool {
             descriptor: child_fd,
         };
         let heap_bytes = sys::heap_bytes();
-        let ended = WORKERS[child].take().run(&setting, pushed, &mut link);
+        let ended = WORKERS[child].take().run(&setting, &mut link);
         if sys::heap_bytes() != heap_bytes {
             log::error!("C's heap has changed in child {child}: this is a bug, please report it");
             sys::exit_now(1);

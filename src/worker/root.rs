@@ -1,0 +1,69 @@
+//! Following the root: when it was opened anew, and when it has to be let go.
+
+use super::connection::{Phase, Queue};
+use super::{Setting, Step, Turns, Worker};
+use crate::files::{self, FileSlot};
+
+impl Worker {
+    /// Does what the root's keeper has done, if it has done anything.
+    pub(super) fn follow_root(&mut self, turns: &Turns) {
+        let Setting {
+            gauges,
+            root,
+            index,
+            ..
+        } = turns.setting;
+        let state = gauges.root();
+        if state == self.root || !root.follow(state) {
+            return;
+        }
+        self.cache.clear(&mut self.files);
+        if state.let_goes != self.root.let_goes {
+            self.let_go_of_files(turns);
+        }
+        if !state.is_gone {
+            self.open_pushed(turns.setting);
+        }
+        self.root = state;
+        gauges.follow_root(*index, state.changes);
+    }
+
+    /// Opens the file that is pushed, unless it is open or there is none.
+    pub(super) fn open_pushed(&mut self, setting: &Setting) {
+        if let Some(path) = setting.pushed
+            && !self.pushed.is_some()
+        {
+            match files::pushed(path) {
+                Ok(found) => self.pushed = self.files.insert(found),
+                Err(errno) => log::warn!("the file that is pushed cannot be opened: {errno}"),
+            }
+        }
+    }
+
+    /// Closes every file, so that the card can be unmounted: what is being sent of one ends early.
+    fn let_go_of_files(&mut self, turns: &Turns) {
+        let mut ended = 0;
+        for slot in self.connections.slots() {
+            let connection = self.connections.get(slot);
+            if matches!(connection.phase, Phase::Free | Phase::Ended) || !connection.file.is_some()
+            {
+                continue;
+            }
+            ended += 1;
+            match self.break_off(turns, slot) {
+                Step::Again if self.connections.get(slot).queued == Queue::None => {
+                    self.make_ready(slot);
+                }
+                Step::Again | Step::Wait => {}
+                Step::End => self.end(turns, slot),
+            }
+        }
+        let pushed = core::mem::replace(&mut self.pushed, FileSlot::NONE);
+        if pushed.is_some() {
+            self.files.release(pushed);
+        }
+        if ended > 0 {
+            log::warn!("the root is gone; {ended} transfers end early");
+        }
+    }
+}
