@@ -122,10 +122,12 @@ fn a_module_uses_only_those_below_it() {
 }
 
 #[test]
-fn the_client_uses_the_protocol_only() {
-    for source in sources(&["src/bin"]) {
-        for used in words_after(&source.text, "trainyard::") {
-            assert_eq!(used, "train", "{}", source.path.display());
+fn the_client_uses_the_protocol_and_the_first_process_system_calls_only() {
+    for (program, module) in [("train-get", "train"), ("init", "sys")] {
+        for source in sources(&[&format!("src/bin/{program}")]) {
+            for used in words_after(&source.text, "trainyard::") {
+                assert_eq!(used, module, "{}", source.path.display());
+            }
         }
     }
 }
@@ -211,6 +213,7 @@ fn no_file_is_dead() {
             "src/main.rs",
             "src/build.rs",
             "src/bin/train-get/main.rs",
+            "src/bin/init/main.rs",
         ]
         .iter()
         .any(|root| source.path == Path::new(root))

@@ -8,6 +8,7 @@ mod bell;
 mod control;
 mod descriptor;
 mod file;
+mod interface;
 mod mount;
 mod process;
 mod shared;
@@ -23,6 +24,7 @@ pub use file::{
     Directory, Opened, advise_needed, getdents, open_beneath, open_file, open_folder,
     open_followed, read_at, read_cars, rewind, send_file,
 };
+pub use interface::{add_gateway, raise_interface, set_address};
 pub use mount::{Mount, leave_working_folder, no_folder, read_from_device};
 pub use nix::errno::Errno;
 pub use process::{

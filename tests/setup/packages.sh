@@ -12,6 +12,8 @@ packages_of() {
     armv6) echo "$(packages_of any) $(packages_of armel)" qemu-user-static ;;
     package) echo "$(packages_of armv7) gcc-aarch64-linux-gnu libc6-dev-arm64-cross debootstrap debian-archive-keyring binutils e2fsprogs fdisk iproute2 procps" ;;
     kernel) echo "$(packages_of armv7) gcc-aarch64-linux-gnu libc6-dev-arm64-cross cpio kmod e2fsprogs" ;;
+    image) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross cpio kmod e2fsprogs dosfstools mtools fdisk ;;
+    board) echo "$(packages_of any) $(packages_of image) gcc libc6-dev" ;;
   esac | tr ' ' '\n' | grep -vxF "$(native_names)"
 }
 
@@ -80,7 +82,8 @@ download() {
 }
 
 # with_index_of ARCHITECTURE COMMAND…: runs it with apt's state in the cache folder, so that apt knows
-# another architecture's packages, checked by Debian's signatures, while the machine's own apt does not.
+# another architecture's packages, and firmware that is not free, checked by Debian's signatures, while
+# the machine's own apt does not.
 with_index_of() {
   local architecture=$1 state=$cache/apt-$1 keyring
   shift
@@ -88,7 +91,7 @@ with_index_of() {
   : >"$state/status"
   keyring=$(dpkg -L debian-archive-keyring | grep -E '/debian-archive-keyring\.(gpg|pgp)$' | head -n 1)
   apt-get indextargets --format "deb [arch=$architecture signed-by=$keyring] \$(REPO_URI) \$(RELEASE) \$(COMPONENT)" \
-    'Created-By: Packages' 'Origin: Debian' | sort -u >"$state/sources.list"
+    'Created-By: Packages' 'Origin: Debian' | sed 'p; s/ main$/ non-free-firmware/' | sort -u >"$state/sources.list"
   if [ ! -s "$state/sources.list" ]; then die "apt has no list of Debian's packages: run apt-get update"; fi
   cat >"$state/apt.conf" <<CONFIGURATION
 APT::Architecture "$architecture";
@@ -102,4 +105,11 @@ Acquire::Languages "none";
 APT::Sandbox::User "";
 CONFIGURATION
   APT_CONFIG=$state/apt.conf "$@"
+}
+
+# refresh_index_of ARCHITECTURE: apt-get update of that, once a run.
+refresh_index_of() {
+  if [ "${foreign_index_is_fresh:-}" = "$1" ]; then return; fi
+  foreign_index_is_fresh=$1
+  with_index_of "$1" apt-get -qq update >&2 || say "apt-get update for $1 reported errors"
 }

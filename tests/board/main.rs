@@ -1,0 +1,379 @@
+//! A whole board, from power-on to power cut: `board/image` makes its card, QEMU is the board, and the
+//! clients are outside.
+//!
+//! Needs QEMU's system emulation, whose folder TRAINYARD_EMULATOR names: `tests/run board` sets up all.
+
+#![allow(missing_docs)] // a test's name is its documentation
+
+mod cards;
+#[path = "../common/mod.rs"]
+mod common;
+mod machine;
+mod visitor;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use cards::{Card, Held, LARGEST_BYTES, TAIL_BYTES, make_largest};
+use common::ask::Failure;
+use common::http::{content_range, get};
+use common::{Over, at_once, checksum, random_bytes, wait_until};
+use machine::{Board, Machine, Model};
+use visitor::{Got, Visitor};
+
+const CLIENTS: usize = 200;
+/// Those that ask all the time while the card is pulled, half of them by train.
+const ASKING: usize = 16;
+/// A card is missed within a second, and found within two; this machine may be busy.
+const SWAP_MAX: Duration = Duration::from_secs(20);
+
+/// One board at a time: each is a few busy threads.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Every file, by HTTP and by train, and parts of them; their ETags.
+#[track_caller]
+fn check_files(board: &Board, files: &[Held]) -> BTreeMap<&'static str, String> {
+    let check = |held: &Held| {
+        let answer = board.get(&held.target(), &[]);
+        assert_eq!(answer.status, 200, "{}", answer.shown());
+        assert_eq!(
+            checksum(&answer.body),
+            checksum(&held.bytes),
+            "{}",
+            held.name
+        );
+        let train = board.ask(held.name, &[]).unwrap();
+        assert_eq!(
+            checksum(&train.data),
+            checksum(&held.bytes),
+            "{}",
+            held.name
+        );
+        check_ranges(board, held);
+        (held.name, answer.field("etag").unwrap().to_string())
+    };
+    files.iter().map(check).collect()
+}
+
+#[track_caller]
+fn check_ranges(board: &Board, held: &Held) {
+    let size = held.bytes.len();
+    if size == 0 {
+        return;
+    }
+    let (first, last) = (size / 3, (size / 3 + 70_000).min(size - 1));
+    let wanted = &held.bytes[first..=last];
+    let range = format!("Range: bytes={first}-{last}");
+    let answer = board.get(&held.target(), &[&range]);
+    assert_eq!(answer.status, 206, "{}", answer.shown());
+    let numbers = content_range(answer.field("content-range").unwrap());
+    assert_eq!(numbers, (first as u64, last as u64, size as u64));
+    assert!(answer.body == wanted, "{} {range}", held.name);
+    let train = board
+        .ask(held.name, &[first as u64, wanted.len() as u64])
+        .unwrap();
+    assert!(
+        train.data == wanted && train.size == size as u64,
+        "{} {range}",
+        held.name
+    );
+}
+
+/// Many clients at once, half of them by train: each comes with a small wish, and when all are there, all
+/// ask for more.
+#[track_caller]
+fn check_many(board: Board, files: &[Held]) {
+    common::server::raise_open_files();
+    let visitors: Vec<Mutex<Visitor>> = (0..CLIENTS)
+        .map(|number| {
+            let mut visitor = Visitor::new(board, number % 2 == 0);
+            assert_eq!(visitor.fetch(&files[1]), Got::Whole, "client {number}");
+            Mutex::new(visitor)
+        })
+        .collect();
+    let go = Barrier::new(CLIENTS);
+    at_once(CLIENTS, |number| {
+        let mut visitor = visitors[number].lock().unwrap();
+        go.wait();
+        for turn in 0..3 {
+            // The largest is for others.
+            let held = &files[(number / 2 + turn * 3) % (files.len() - 1)];
+            assert_eq!(
+                visitor.fetch(held),
+                Got::Whole,
+                "client {number}: {}",
+                held.name
+            );
+        }
+    });
+}
+
+/// What clients got while the card came and went.
+#[derive(Default, Debug)]
+struct Tally {
+    whole: AtomicUsize,
+    short: AtomicUsize,
+    told: AtomicUsize,
+}
+
+impl Tally {
+    fn count(&self, got: &Got) {
+        let counter = match got {
+            Got::Whole => &self.whole,
+            Got::Short => &self.short,
+            Got::Told => &self.told,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Waits until a file is not served any more, and that is told as it should be.
+#[track_caller]
+fn wait_until_gone(board: &Board, held: &Held) {
+    wait_until("the server misses the card", SWAP_MAX, || {
+        board
+            .try_get(&held.target(), &[])
+            .is_ok_and(|answer| answer.status == 503)
+    });
+    let answer = board.get(&held.target(), &[]);
+    assert_eq!(answer.status, 503);
+    assert!(answer.field("retry-after").is_some(), "{}", answer.shown());
+    match board.ask(held.name, &[]) {
+        Err(Failure::Fault(5)) => {}
+        other => panic!("{other:?} instead of car -5"),
+    }
+}
+
+#[track_caller]
+fn wait_until_back(board: &Board, target: &str) {
+    wait_until("the server finds the card", SWAP_MAX, || {
+        board
+            .try_get(target, &[])
+            .is_ok_and(|answer| answer.status == 200)
+    });
+}
+
+/// Pulls the card and puts it back, again and again, while clients ask for its files all the time.
+fn swap_under_load(machine: &mut Machine, card: &Card, rounds: usize) {
+    let (board, tally, is_over) = (machine.board, Tally::default(), AtomicBool::new(false));
+    let small = &card.files[1];
+    std::thread::scope(|scope| {
+        let _over = Over(&is_over);
+        for number in 0..ASKING {
+            let held = &card.files[number % card.files.len()];
+            let (tally, is_over) = (&tally, &is_over);
+            scope.spawn(move || {
+                let mut visitor = Visitor::new(board, number % 2 == 0);
+                while !is_over.load(Ordering::Relaxed) {
+                    let got = visitor.fetch(held);
+                    tally.count(&got);
+                    if got != Got::Whole {
+                        std::thread::sleep(Duration::from_millis(50));
+                    }
+                }
+            });
+        }
+        for _ in 0..rounds {
+            wait_for_more(&tally.whole, 2 * ASKING);
+            machine.pull_card("card");
+            let pulled = Instant::now();
+            wait_until_gone(&board, small);
+            let gone = pulled.elapsed();
+            wait_for_more(&tally.told, 2 * ASKING);
+            machine.put_in_card("card", &card.image);
+            let put_in = Instant::now();
+            wait_until_back(&board, &small.target());
+            eprintln!(
+                "pulled: told after {gone:.1?}; put in: served after {:.1?}",
+                put_in.elapsed()
+            );
+        }
+        wait_for_more(&tally.whole, 2 * ASKING);
+    });
+    eprintln!("clients meanwhile: {tally:?}");
+    assert_eq!(
+        lines_of(&machine.console(), "server: started"),
+        1,
+        "no restart"
+    );
+}
+
+#[track_caller]
+fn wait_for_more(counter: &AtomicUsize, more: usize) {
+    let wanted = counter.load(Ordering::Relaxed) + more;
+    wait_until("clients get on", SWAP_MAX, || {
+        counter.load(Ordering::Relaxed) >= wanted
+    });
+}
+
+fn lines_of(console: &str, part: &str) -> usize {
+    console.lines().filter(|line| line.contains(part)).count()
+}
+
+#[test]
+fn a_board_serves_its_card_whatever_happens_to_it_and_never_writes() {
+    let _turn = turn();
+    let card = Card::make(&[]);
+    let before = card.checksum();
+    let mut machine = Machine::start(Model::Virt, &card.image);
+    machine.wait_for_start();
+    let first = machine.board.get(&card.files[1].target(), &[]);
+    assert_eq!(first.body, card.files[1].bytes);
+    eprintln!("power-on to first byte: {:.1?}", machine.age());
+    let tags = check_files(&machine.board, &card.files);
+    check_many(machine.board, &card.files);
+    swap_under_load(&mut machine, &card, 2);
+    assert_eq!(
+        check_files(&machine.board, &card.files),
+        tags,
+        "after the card was out"
+    );
+    cut_power_under_load(machine, &card);
+    assert!(
+        card.checksum() == before,
+        "the power cut has changed the card"
+    );
+
+    let machine = Machine::start(Model::Virt, &card.image);
+    machine.wait_for_start();
+    assert_eq!(
+        check_files(&machine.board, &card.files),
+        tags,
+        "after the power cut"
+    );
+    let console = machine.restart();
+    assert!(console.contains("card: 0 sectors written"), "{console}");
+    assert!(console.contains("reboot: Restarting system"), "{console}");
+    assert!(card.checksum() == before, "the card has changed");
+}
+
+/// Ends the board in the middle of transfers.
+fn cut_power_under_load(machine: Machine, card: &Card) {
+    let board = machine.board;
+    let large = &card.files[card.files.len() - 1];
+    let mut clients: Vec<_> = (0..8).map(|_| board.http().unwrap()).collect();
+    for client in &mut clients {
+        client.send(&get(&large.target(), &[]));
+        assert!(client.take(100_000).is_ok(), "a transfer has begun");
+    }
+    machine.cut_power();
+    for client in &mut clients {
+        let rest = client.take(large.bytes.len());
+        assert!(rest.is_err(), "nobody has got what was not sent");
+    }
+}
+
+#[test]
+fn fat_cards_are_swapped_and_their_largest_file_is_served_to_its_end() {
+    let _turn = turn();
+    let fixed = [
+        "--address",
+        "10.0.2.15/24",
+        "--gateway",
+        "10.0.2.2",
+        "--name",
+        "films",
+    ];
+    let card = Card::make(&[&["--fat"], &fixed[..]].concat());
+    let before = card.checksum();
+    let other = tempfile::tempdir().unwrap();
+    let largest = other.path().join("card.img");
+    let tail = random_bytes(77, TAIL_BYTES);
+    make_largest(&largest, &tail);
+
+    let mut machine = Machine::start(Model::Virt, &card.image);
+    machine.wait_for_start();
+    let board = machine.board;
+    assert_eq!(
+        lines_of(&machine.console(), "looking for an address"),
+        0,
+        "it was given one"
+    );
+    let tags = check_files(&board, &card.files);
+    check_listing(&board);
+
+    machine.pull_card("card");
+    wait_until_gone(&board, &card.files[1]);
+    machine.put_in_card("other", &largest);
+    wait_until_back(&board, "/");
+    let tag = check_largest(&board, &tail);
+    machine.pull_card("other");
+    wait_until("the server misses the card", SWAP_MAX, || {
+        board
+            .try_get("/LARGEST.BIN", &["Range: bytes=0-0"])
+            .is_ok_and(|answer| answer.status == 503)
+    });
+    machine.put_in_card("other", &largest);
+    wait_until_back(&board, "/");
+    assert_eq!(check_largest(&board, &tail), tag, "after the card was out");
+
+    machine.pull_card("other");
+    wait_until("the server misses the card", SWAP_MAX, || {
+        board
+            .try_get("/", &[])
+            .is_ok_and(|answer| answer.status == 503)
+    });
+    machine.put_in_card("card", &card.image);
+    wait_until_back(&board, &card.files[1].target());
+    assert_eq!(
+        check_files(&board, &card.files),
+        tags,
+        "the first card again"
+    );
+    assert_eq!(
+        lines_of(&machine.console(), "server: started"),
+        1,
+        "no restart"
+    );
+    assert!(machine.restart().contains("card: 0 sectors written"));
+    assert!(card.checksum() == before, "the card has changed");
+}
+
+/// Names that are not ASCII come as UTF-8.
+#[track_caller]
+fn check_listing(board: &Board) {
+    let answer = board.get("/folder/", &["Accept: application/json"]);
+    let text = String::from_utf8(answer.body).unwrap();
+    assert!(text.contains("Bücher & Züge.txt"), "{text}");
+}
+
+/// The last bytes of the largest file, and its time, which FAT keeps without a zone; its ETag.
+#[track_caller]
+fn check_largest(board: &Board, tail: &[u8]) -> String {
+    let first = LARGEST_BYTES - TAIL_BYTES as u64;
+    let answer = board.get("/LARGEST.BIN", &[&format!("Range: bytes=-{TAIL_BYTES}")]);
+    assert_eq!(answer.status, 206, "{}", answer.shown());
+    let numbers = content_range(answer.field("content-range").unwrap());
+    assert_eq!(numbers, (first, LARGEST_BYTES - 1, LARGEST_BYTES));
+    assert!(answer.body == tail, "the last bytes");
+    let modified = answer.field("last-modified");
+    assert_eq!(modified, Some("Sun, 09 Sep 2001 01:46:40 GMT"));
+    let train = board.ask("LARGEST.BIN", &[first]).unwrap();
+    assert!(
+        train.data == tail && train.size == LARGEST_BYTES,
+        "the last bytes by train"
+    );
+    answer.field("etag").unwrap().to_string()
+}
+
+#[test]
+fn a_raspberry_pi_3_boots_and_serves() {
+    let _turn = turn();
+    let card = Card::make(&[]);
+    let machine = Machine::start(Model::Raspi3b, &card.image);
+    machine.wait_for_start();
+    let held = card
+        .files
+        .iter()
+        .find(|held| held.bytes.len() == 70_001)
+        .unwrap();
+    let answer = machine.board.get(&held.target(), &[]);
+    eprintln!("Pi 3: power-on to first byte: {:.1?}", machine.age());
+    assert!(answer.body == held.bytes);
+    machine.cut_power();
+}

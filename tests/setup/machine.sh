@@ -1,0 +1,86 @@
+# shellcheck shell=bash disable=SC2154 # `me`, `top` and `cache` come from those who source it
+# What a whole emulated board needs: QEMU's system emulation, Debian's kernel for arm64 and the Pi's
+# firmware, all unpacked into the cache folder; and the files that the kernel starts with.
+
+emulator=$cache/emulator
+kernel=$cache/kernel
+firmware=$cache/firmware
+
+# Not installed, because QEMU's packages conflict with other versions of each other.
+unpack_emulator() {
+  local deb libraries work=$cache/emulator.new
+  if [ -d "$emulator" ]; then return; fi
+  say "unpacking QEMU's system emulation"
+  rm -rf "$work"
+  for deb in qemu-system-arm qemu-system-common qemu-system-data; do download "$work/debs" "$deb"; done
+  read -ra libraries <<<"$(dpkg-deb -f "$work"/debs/qemu-system-arm_*.deb Depends | tr ',' '\n' |
+    sed 's/[|(:].*//; s/ //g' | grep -E '^(lib|zlib)' | tr '\n' ' ')"
+  install "${libraries[@]}"
+  for deb in "$work"/debs/*.deb; do dpkg-deb -x "$deb" "$work"; done
+  rm -rf "$work/debs"
+  "$work/usr/bin/qemu-system-aarch64" --version >&2
+  publish "$work" "$emulator"
+}
+
+unpack_kernel() {
+  local package work=$cache/kernel.new
+  if [ -d "$kernel" ]; then return; fi
+  rm -rf "$work"
+  mkdir -p "$work/debs"
+  refresh_index_of arm64
+  package=$(with_index_of arm64 apt-cache depends linux-image-arm64 | awk '/Depends: linux-image-[0-9]/ { print $2; exit }')
+  [ -n "$package" ] || die "Debian's archive shows no linux-image-arm64"
+  say "unpacking $package"
+  (cd "$work/debs" && with_index_of arm64 apt-get -qq download "$package") || die "$package cannot be had"
+  dpkg-deb -x "$work"/debs/*.deb "$work"
+  rm -rf "$work/debs"
+  echo "${package#linux-image-}" >"$work/version"
+  /sbin/depmod -b "$work" "$(cat "$work/version")"
+  publish "$work" "$kernel"
+}
+
+# What a Pi reads from the card before there is a kernel. It is not free software, so Debian keeps it
+# in a part of its archive of its own.
+unpack_firmware() {
+  local work=$cache/firmware.new
+  if [ -d "$firmware" ]; then return; fi
+  rm -rf "$work"
+  mkdir -p "$work/debs"
+  refresh_index_of arm64
+  say "unpacking raspi-firmware"
+  if ! (cd "$work/debs" && with_index_of arm64 apt-get -qq download raspi-firmware); then
+    say "Debian's archive shows no raspi-firmware (its part non-free-firmware)"
+    return 1
+  fi
+  dpkg-deb -x "$work"/debs/*.deb "$work"
+  rm -rf "$work/debs"
+  publish "$work" "$firmware"
+}
+
+kernel_version() { cat "$kernel/version"; }
+kernel_image() { echo "$kernel/boot/vmlinuz-$(kernel_version)"; }
+
+# copy_modules FOLDER MODULE…: these, and those that they need, into FOLDER/modules, where `order`
+# names them in the order of their needs.
+copy_modules() {
+  local root=$1 version module
+  shift
+  version=$(kernel_version)
+  mkdir -p "$root/modules"
+  for module in "$@"; do
+    /sbin/modprobe -d "$kernel" -S "$version" --show-depends "$module" | awk '$1 == "insmod" { print $2 }' ||
+      die "the kernel $version has no module $module"
+  done | awk '!seen[$0]++' | while read -r module; do
+    cp "$module" "$root/modules/"
+    echo "/modules/${module##*/}"
+  done >"$root/modules/order"
+}
+
+# initial_files FOLDER: them as the archive that the kernel unpacks at its start, on standard output. All
+# is root's, and as old as SOURCE_DATE_EPOCH, if that is set: the same files make the same archive.
+initial_files() {
+  if [ -n "${SOURCE_DATE_EPOCH:-}" ]; then
+    find "$1" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+  fi
+  (cd "$1" && find . | LC_ALL=C sort | cpio -o -H newc --quiet --reproducible -R 0:0)
+}
