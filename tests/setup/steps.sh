@@ -10,6 +10,7 @@ steps_of() {
     host) echo setup fmt clippy docs boards static unit examples integration threads ;;
     aarch64 | armv7) echo setup boards static unit integration threads ;;
     kernel) echo setup large-file ;;
+    board) echo setup board ;;
   esac
 }
 
@@ -23,6 +24,12 @@ step_setup() {
     kernel)
       set_up_std "$(triple_of armv7)"
       tests/kernel/run --setup
+      ;;
+    board)
+      set_up_std "$(triple_of aarch64)"
+      unpack_emulator
+      unpack_kernel
+      unpack_firmware || die "an image without the Pi's firmware would be tested"
       ;;
   esac
   say "$1 has what it needs"
@@ -106,11 +113,16 @@ step_unit() {
 step_examples() { cargo test --no-fail-fast --doc; }
 
 # The tests are always programs of this machine; what they start are the programs of the target. Naming
-# the tests by a pattern includes those which a plain `cargo test` leaves out for want of tools.
+# the tests includes those which a plain `cargo test` leaves out for want of tools.
 step_integration() {
-  compgen -G 'tests/*.rs' >/dev/null || die "there are no integration tests in tests/"
+  local file tests=()
+  for file in tests/*.rs; do
+    file=${file##*/}
+    tests+=(--test "${file%.rs}")
+  done
+  [ ${#tests[@]} -gt 20 ] || die "the integration tests are not found: ${tests[*]}"
   name_programs "$1"
-  cargo test --no-fail-fast --test '*'
+  cargo test --no-fail-fast "${tests[@]}"
 }
 
 # Once more with the thread pool, those that start a server. What is about processes says that it is
@@ -147,3 +159,6 @@ step_large-file() {
   (step_static armv7)
   tests/kernel/run "$(static_programs armv7)/trainyard"
 }
+
+# One board at a time, with what it took on the screen: the time from power-on to the first byte.
+step_board() { TRAINYARD_EMULATOR=$emulator cargo test --test board -- --nocapture --test-threads=1; }
