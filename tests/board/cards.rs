@@ -19,7 +19,7 @@ pub(crate) const FILES: [(&str, usize); 9] = [
     ("cached", 16_384),
     ("folder/Bücher & Züge.txt", 70_001),
     ("folder/deep/million", 1_000_000),
-    ("large", 24_000_000),
+    ("large", 12_000_000),
 ];
 
 /// The bytes of a card's file.

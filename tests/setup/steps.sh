@@ -17,6 +17,7 @@ steps_of() {
     armv6) echo setup static integration ;;
     kernel) echo setup large-file ;;
     package) echo setup package ;;
+    board) echo setup board ;;
   esac
 }
 
@@ -37,6 +38,12 @@ step_setup() {
     package)
       board/deb --setup
       tests/package/run --setup
+      ;;
+    board)
+      set_up_std "$(triple_of aarch64)"
+      unpack_emulator
+      unpack_kernel
+      unpack_firmware || die "an image without the Pi's firmware would be tested"
       ;;
   esac
   say "$1 has what it needs"
@@ -128,16 +135,20 @@ step_unit() {
 step_examples() { cargo test --no-fail-fast --doc; }
 
 # The tests are always programs of this machine; what they start are the programs of the target. Naming
-# the tests by a pattern includes those which a plain `cargo test` leaves out for want of tools.
+# the tests includes those which a plain `cargo test` leaves out for want of tools.
 step_integration() {
-  compgen -G 'tests/*.rs' >/dev/null || die "there are no integration tests in tests/"
+  local file tests=()
+  for file in tests/*.rs; do
+    file=${file##*/}
+    tests+=(--test "${file%.rs}")
+  done
+  [ ${#tests[@]} -gt 20 ] || die "the integration tests are not found: ${tests[*]}"
   name_programs "$1"
   if [ "$1" = armv6 ]; then
     # The code is that of armv7 but for the instructions: what moves bytes shows whether those are right.
-    cargo test --no-fail-fast --test artefacts --test end_to_end --test wire --test http --test train_get
-  else
-    cargo test --no-fail-fast --test '*'
+    tests=(--test artefacts --test end_to_end --test wire --test http --test train_get)
   fi
+  cargo test --no-fail-fast "${tests[@]}"
 }
 
 # Once more with the thread pool, those that start a server. What is about processes says that it is
@@ -202,3 +213,6 @@ step_package() {
   # shellcheck disable=SC2086 # paths from here, without blanks
   tests/package/run $packages
 }
+
+# One board at a time, with what it took on the screen: the time from power-on to the first byte.
+step_board() { TRAINYARD_EMULATOR=$emulator cargo test --test board -- --nocapture --test-threads=1; }
