@@ -167,7 +167,6 @@ step_threads() {
   TRAINYARD_POOL=thread cargo test --no-fail-fast "${tests[@]}"
 }
 
-# Under the systemd of this machine, as a manager of its own.
 # Whether root can give a systemd its own processes, mounts, network and control groups here.
 permits_systemd() { as_root unshare --mount --pid --net --cgroup --fork --mount-proc mount -t cgroup2 none /mnt 2>/dev/null; }
 
@@ -177,6 +176,7 @@ need_systemd() {
   exit 3
 }
 
+# Under the systemd of this machine, as a manager of its own.
 step_systemd() {
   need_systemd
   cargo build --bins
