@@ -102,6 +102,10 @@ impl Place {
             ("cargo run --release --", run("trainyard")),
             ("sudo trainyard", run("trainyard")),
             ("pi@raspberrypi.local:/srv/films", card.clone()),
+            (
+                "sudo install -d -o pi /srv/films",
+                format!("install -d {card}"),
+            ),
             ("/media/sd", card.clone()),
             ("/srv/trainyard", card),
         ];
