@@ -178,7 +178,8 @@ pub const RETRY_MS: u64 = 5;
 pub const fn parent_descriptors(workers: usize) -> usize {
     let mut sum = 3; // standard input, output and error
     sum += 3; // epoll, signals, supervisor
-    sum += 4; // root, the next one, what is probed of it
+    sum += 3; // root, the next one, pushed file
+    sum += 3; // what of the root is probed
     sum += 2; // who may ask for something, and who does
     sum += LISTENERS_MAX;
     sum += 2 * workers; // both ends of every pair
@@ -194,7 +195,7 @@ pub const fn parent_descriptors(workers: usize) -> usize {
 pub const fn worker_descriptors(per_worker: usize) -> usize {
     let mut sum = 3; // standard input, output and error
     sum += 3; // epoll, pair, watcher of the cache
-    sum += 3; // root, the next one, pushed file
+    sum += 4; // root, the next one, pushed file, and the worker's own of it
     sum += BOARD.cached_files;
     sum += per_worker; // sockets
     sum += per_worker; // the file that each of them is sent
@@ -207,7 +208,8 @@ pub const fn worker_descriptors(per_worker: usize) -> usize {
 pub const fn thread_pool_descriptors(workers: usize, per_worker: usize) -> usize {
     let mut sum = 3; // standard input, output and error
     sum += 4; // the main thread's epoll, signals, supervisor, bell
-    sum += 4; // root, the next one, what is probed of it
+    sum += 3; // root, the next one, pushed file
+    sum += 3; // what of the root is probed
     sum += 2; // who may ask for something, and who does
     sum += LISTENERS_MAX;
     sum += RING_MAX + 1; // the waiting, and the one just accepted

@@ -55,18 +55,16 @@ pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
 /// the way to the root, which may lead through folders that are closed to it, only the end must be
 /// readable.
 fn setting_of(options: &Options, root: Root) -> Result<PoolSetting, String> {
-    let root: &'static Root = Box::leak(Box::new(root));
-    files::check_root(root, &options.root)?;
+    files::check_root(&root, &options.root)?;
     let pushed = options.push.as_deref();
-    let pushed = pushed.map(|path| files::find_pushed(path, options.wait_root));
-    let pushed = pushed.transpose()?;
+    let pushed = pushed.map(|path| files::open_pushed(path, options.wait_root));
+    let root: &'static Root = Box::leak(Box::new(root.with_pushed(pushed.transpose()?)));
     if !options.http.is_empty() {
         files::warn_of_own_paths(root);
     }
     Ok(PoolSetting {
         workers: options.workers,
         per_worker: options.per_worker,
-        pushed,
         form: options.push_form,
         site: Box::leak(Box::new(options.site.clone())),
         clock_floor_s: files::clock_floor_s(root),

@@ -3,6 +3,7 @@
 mod cache;
 mod listing;
 mod probe;
+mod pushed;
 mod root;
 mod selection;
 mod table;
@@ -11,6 +12,7 @@ mod watches;
 
 pub use cache::{CACHED_FILES_BYTES, Cache, Files, Located, Place, Served};
 pub use listing::{Listing, RowsEnd, seek};
-pub use root::{Found, Root, pushed, read_folder};
+pub use pushed::Pushed;
+pub use root::{Found, Root, read_folder};
 pub use table::{File, FileSlot, FileTable};
 pub use walk::Progress;

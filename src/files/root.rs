@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use heapless::Vec;
 
-use super::probe;
+use super::{Pushed, probe};
 use crate::gauge::RootState;
 use crate::limits::NAME_BYTES;
 use crate::sys::{self, Descriptor, Errno, Mount, Opened};
@@ -19,6 +19,7 @@ pub struct Root {
     is_there: AtomicBool,
     /// How often it had changed, all in all, when this process followed last.
     changes: AtomicU32,
+    pushed: Option<Pushed>,
 }
 
 /// A file or folder that was found, open.
@@ -46,6 +47,7 @@ impl Root {
             folder,
             is_there: AtomicBool::new(true),
             changes: AtomicU32::new(0),
+            pushed: None,
         })
     }
 
@@ -59,7 +61,20 @@ impl Root {
             folder: sys::no_folder()?,
             is_there: AtomicBool::new(false),
             changes: AtomicU32::new(0),
+            pushed: None,
         })
+    }
+
+    /// The same root, and the file that is pushed.
+    #[must_use]
+    pub fn with_pushed(self, pushed: Option<Pushed>) -> Self {
+        Self { pushed, ..self }
+    }
+
+    /// The file that is pushed, if there is one. It is let go with the root, and comes back with it.
+    #[must_use]
+    pub fn pushed(&self) -> Option<&Pushed> {
+        self.pushed.as_ref()
     }
 
     /// Whether there is anything in it.
@@ -168,6 +183,11 @@ impl Root {
         folder.close();
         replaced?;
         self.is_there.store(is_there, Ordering::Release);
+        match &self.pushed {
+            Some(pushed) if is_there => pushed.come_back(),
+            Some(pushed) => pushed.let_go()?,
+            None => {}
+        }
         Ok(())
     }
 
@@ -296,30 +316,6 @@ pub fn read_folder(folder: i32) -> Result<(), Errno> {
     sys::getdents(folder, &mut [0; 1024]).map(drop)
 }
 
-/// Opens the file that is to be pushed: as on any command line, also outside the root.
-///
-/// # Errors
-/// What open(2) says; `EISDIR` for a folder, `EACCES` for what is neither file nor folder.
-pub fn pushed(path: &CStr) -> Result<Found, Errno> {
-    // Relative to the working folder: a symbolic link is followed by whoever starts the server.
-    let mut descriptor = sys::open_followed(path)?;
-    match Opened::of(descriptor.raw()) {
-        Ok(opened) if !opened.is_folder => {
-            let name = name_of(path.to_bytes(), false).map_err(|_| Errno::EINVAL)?;
-            Ok(Found {
-                descriptor,
-                opened,
-                is_by_link: true,
-                name,
-            })
-        }
-        other => {
-            descriptor.close();
-            Err(other.err().unwrap_or(Errno::EISDIR))
-        }
-    }
-}
-
 /// The path without what counts for nothing, a NUL at its end, and whether it must be a folder.
 fn clean(path: &[u8]) -> Result<(Path, bool), Fault> {
     let mut clean = Path::new();
@@ -348,7 +344,7 @@ fn clean(path: &[u8]) -> Result<(Path, bool), Fault> {
     Ok((clean, path.ends_with(b"/")))
 }
 
-fn name_of(path: &[u8], is_folder: bool) -> Result<Vec<u8, NAME_BYTES>, Fault> {
+pub(super) fn name_of(path: &[u8], is_folder: bool) -> Result<Vec<u8, NAME_BYTES>, Fault> {
     let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
     let last = if last == b"." { b"" } else { last };
     let mut name = Vec::from_slice(last).map_err(|_| Fault::TooLong)?;

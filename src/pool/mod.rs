@@ -17,8 +17,6 @@ mod pulse;
 pub mod thread;
 mod ticket;
 
-use core::ffi::CStr;
-
 use static_cell::ConstStaticCell;
 
 pub use control::Control;
@@ -43,10 +41,8 @@ pub struct PoolSetting {
     pub workers: usize,
     /// Connections that one worker may hold.
     pub per_worker: usize,
-    /// The root.
+    /// The root, and the file that push listeners send.
     pub root: &'static Root,
-    /// The full path of the file that push listeners send.
-    pub pushed: Option<&'static CStr>,
     /// The form of what is pushed.
     pub form: Form,
     /// How files are served over HTTP.

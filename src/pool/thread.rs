@@ -39,7 +39,6 @@ impl ThreadPool {
             let setting = Setting {
                 index,
                 root: setting.root,
-                pushed: setting.pushed,
                 form: setting.form,
                 gauges,
                 cache_sharers: workers,

@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
-use crate::files::{self, Root};
+use crate::files::{Pushed, Root};
 use crate::sys::{Errno, Opened};
 
 /// A path that means the same from anywhere: what is found by it is opened anew when the card has been
@@ -92,28 +92,24 @@ pub(super) fn clock_floor_s(root: &Root) -> u64 {
     changed_s.max(built_s)
 }
 
-/// Finds the file that is to be pushed: its full path.
+/// Opens the file that is to be pushed.
 ///
 /// # Errors
 /// One line that says what is wrong.
-pub(super) fn find_pushed(path: &Path, waits: bool) -> Result<&'static CStr, String> {
+pub(super) fn open_pushed(path: &Path, waits: bool) -> Result<Pushed, String> {
     let shown = path.display();
     let full = full_path(path)?;
-    match files::pushed(full) {
-        Ok(mut found) => {
-            found.descriptor.close();
-            Ok(full)
-        }
-        Err(Errno::ENOENT) if waits => Ok(full),
-        Err(Errno::ENOENT) => Err(format!("--push {shown}: no such file")),
-        Err(Errno::EISDIR) => Err(format!("--push {shown}: is a folder; it takes one file")),
-        Err(Errno::EACCES) => Err(format!(
+    let opened = match Pushed::open(full) {
+        Err(Errno::ENOENT) if waits => Pushed::absent(full),
+        opened => opened,
+    };
+    opened.map_err(|errno| match errno {
+        Errno::ENOENT => format!("--push {shown}: no such file"),
+        Errno::EISDIR => format!("--push {shown}: is a folder; it takes one file"),
+        Errno::EACCES => format!(
             "--push {shown}: must be a regular file, readable for user {}",
             nix::unistd::geteuid()
-        )),
-        Err(other) => Err(format!(
-            "--push {shown}: cannot be opened: {}",
-            other.desc()
-        )),
-    }
+        ),
+        other => format!("--push {shown}: cannot be opened: {}", other.desc()),
+    })
 }

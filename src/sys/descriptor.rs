@@ -41,6 +41,17 @@ impl Descriptor {
         core::mem::take(self)
     }
 
+    /// A second descriptor of the same open file (fcntl(2), F_DUPFD_CLOEXEC).
+    ///
+    /// # Errors
+    /// `EMFILE` when there are too many.
+    pub fn duplicate(&self) -> Result<Self, Errno> {
+        borrow(self)
+            .try_clone_to_owned()
+            .map(Self::from)
+            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
+    }
+
     /// Makes this number mean what `other` means (dup3(2)), in one step for all threads.
     ///
     /// # Errors

@@ -123,8 +123,9 @@ impl Opened {
 }
 
 pub(super) fn statx(folder: RawFd, name: &CStr, flags: c_int) -> Result<Statx, Errno> {
-    // STATX_TYPE, _NLINK, _MTIME, _SIZE, _MNT_ID; what a kernel does not know it leaves zero.
-    const MASK: u32 = 0x0001 | 0x0004 | 0x0040 | 0x0200 | 0x1000;
+    // STATX_TYPE, _NLINK, _MTIME, _SIZE, _MNT_ID, _MNT_ID_UNIQUE. What a kernel does not know it leaves
+    // out: before Linux 6.8 a mount can have the number of an earlier one, before 5.8 it has none.
+    const MASK: u32 = 0x0001 | 0x0004 | 0x0040 | 0x0200 | 0x1000 | 0x4000;
     let mut answer = MaybeUninit::<Statx>::zeroed();
     let room = answer.as_mut_ptr();
     // SAFETY: `answer` has the room of the kernel's struct statx, and zeroes are a value of it.

@@ -9,7 +9,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use super::file::{Statx, statx};
 use super::{Descriptor, Errno, check, read_at, retry};
 
-/// A mounted file system. Two that were mounted one after the other may look alike.
+/// A mounted file system. Before Linux 6.8 two that were mounted one after the other may look alike.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Mount {
     device: [u32; 2],

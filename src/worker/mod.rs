@@ -17,8 +17,6 @@ mod root;
 mod rounds;
 mod slab;
 
-use core::ffi::CStr;
-
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use crate::files::{Cache, File, FileSlot, Files, Listing, Place, Root};
@@ -96,9 +94,7 @@ pub struct Setting<'a> {
     pub index: usize,
     /// The root.
     pub root: &'a Root,
-    /// The full path of the file that is pushed.
-    pub pushed: Option<&'static CStr>,
-    /// The form in which it is sent.
+    /// The form in which the pushed file is sent.
     pub form: Form,
     /// Workers of the same process.
     pub cache_sharers: usize,
@@ -160,7 +156,7 @@ impl Worker {
     /// # Errors
     /// What epoll or the link say; the worker cannot go on then.
     pub fn run(&mut self, setting: &Setting, link: &mut impl Link) -> Result<(), Errno> {
-        self.open_pushed(setting);
+        self.take_pushed(setting);
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(
             sys::borrow(link.descriptor()),

@@ -2,7 +2,7 @@
 
 use super::connection::{Phase, Queue};
 use super::{Setting, Step, Turns, Worker};
-use crate::files::{self, FileSlot};
+use crate::files::FileSlot;
 
 impl Worker {
     /// Does what the root's keeper has done, if it has done anything.
@@ -22,21 +22,19 @@ impl Worker {
             self.let_go_of_files(turns);
         }
         if !state.is_gone {
-            self.open_pushed(turns.setting);
+            self.take_pushed(turns.setting);
         }
         self.root = state;
         gauges.follow_root(*index, state.changes);
     }
 
-    /// Opens the file that is pushed, unless it is open or there is none.
-    pub(super) fn open_pushed(&mut self, setting: &Setting) {
-        if let Some(path) = setting.pushed
+    /// Takes the file that is pushed, if it is there and was not taken.
+    pub(super) fn take_pushed(&mut self, setting: &Setting) {
+        if let Some(pushed) = setting.root.pushed()
             && !self.pushed.is_some()
+            && let Ok(found) = pushed.find()
         {
-            match files::pushed(path) {
-                Ok(found) => self.pushed = self.files.insert(found),
-                Err(errno) => log::warn!("the file that is pushed cannot be opened: {errno}"),
-            }
+            self.pushed = self.files.insert(found);
         }
     }
 

@@ -3,6 +3,7 @@
 use heapless::Vec;
 
 use super::{Crew, Desk, EpollFlags, ProcessData, ProcessPool};
+use crate::files::Pushed;
 use crate::limits::{BOARD, EXIT_MS, RESPAWN_DELAY_MS, RESPAWN_SETTLED_MS, STUCK_MS};
 use crate::link::Order;
 use crate::pool::WORKERS;
@@ -152,11 +153,16 @@ impl ProcessPool {
     /// What the child does, from its first step to its exit.
     fn be_child(&mut self, desk: &Desk, child: usize, child_fd: Descriptor) -> ! {
         sys::become_child(self.pid);
-        sys::close_all_but(&mut [child_fd.raw(), self.setting.root.descriptor().raw()]);
+        let root = self.setting.root;
+        let mut keep: Vec<i32, 3> = Vec::new();
+        let pushed = root.pushed().map(Pushed::descriptor);
+        for kept in [Some(&child_fd), Some(root.descriptor()), pushed] {
+            keep.extend(kept.map(Descriptor::raw));
+        }
+        sys::close_all_but(&mut keep);
         let setting = Setting {
             index: child,
-            root: self.setting.root,
-            pushed: self.setting.pushed,
+            root,
             form: self.setting.form,
             gauges: desk.gauges,
             cache_sharers: 1,
