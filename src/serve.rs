@@ -19,7 +19,7 @@ use crate::memory::Arena;
 use crate::pool::dispatcher::{Crew, Dispatcher, Ended};
 use crate::pool::process::ProcessPool;
 use crate::pool::thread::ThreadPool;
-use crate::pool::{Control, Intake, Keeper, PoolSetting};
+use crate::pool::{Control, Intake, Keeper, Notifier, PoolSetting};
 use crate::sys;
 
 use listeners::{Bound, Listening};
@@ -37,11 +37,13 @@ pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
     raise_limit(options)?;
     let listening = listeners::open(options, supervisor::passed()?)?;
     warn_of_small_backlog();
+    // Its socket may be closed to the user that the server becomes.
+    let notifier = supervisor::notifier();
     let started = files::open_root(&options.root, options.wait_root)
         .and_then(|root| user::become_found(found).map(|()| root))
         .and_then(|root| setting_of(options, root));
     match started {
-        Ok(setting) => start(options, arena, listening, setting),
+        Ok(setting) => start(options, arena, listening, setting, notifier),
         Err(reason) => {
             listening.remove_paths();
             Err(reason)
@@ -78,17 +80,13 @@ fn start(
     arena: &'static Arena,
     mut listening: Listening,
     setting: PoolSetting,
+    notifier: Notifier,
 ) -> Result<(), String> {
     let manner = (setting.site, setting.clock_floor_s);
     let intake = Intake::new(core::mem::take(&mut listening.listeners));
     let keeper = Keeper::new(setting.root, options.wait_root);
     let control = Control::new(eject::listen(setting.root.path()));
-    let ending = (
-        options.drain_s * 1000,
-        supervisor::notifier(),
-        keeper,
-        control,
-    );
+    let ending = (options.drain_s * 1000, notifier, keeper, control);
     let told = |errno| format!("the pool cannot start: {errno}");
     match options.pool {
         Pool::Process => {

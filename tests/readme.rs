@@ -21,7 +21,7 @@ use common::random_file;
 use common::server::Server;
 
 /// What cannot be run here, by how the command begins, and the test that runs it.
-const ELSEWHERE: [(&str, &str); 18] = [
+const ELSEWHERE: [(&str, &str); 19] = [
     ("tests/run", "tests/run"),
     ("tests/bench/run", "tests/run"),
     ("tests/bench/pools", "tests/run"),
@@ -39,6 +39,7 @@ const ELSEWHERE: [(&str, &str); 18] = [
     ("sudo trainyard eject", "tests/package"),
     ("sudo umount", "tests/package"),
     ("board/image", "tests/board"),
+    ("board/armv6", "tests/run"),
     ("sudo dd", "tests/board"),
 ];
 
@@ -101,6 +102,10 @@ impl Place {
             ("cargo run --release --", run("trainyard")),
             ("sudo trainyard", run("trainyard")),
             ("pi@raspberrypi.local:/srv/films", card.clone()),
+            (
+                "sudo install -d -o pi /srv/films",
+                format!("install -d {card}"),
+            ),
             ("/media/sd", card.clone()),
             ("/srv/trainyard", card),
         ];

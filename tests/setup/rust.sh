@@ -126,7 +126,8 @@ download_foreign() {
 }
 
 # lay_out_rust FROM TO: the compiler's own libraries are not on the system's search path there, so a
-# small script starts it.
+# small script starts it. Not sh's: dash drops the variables whose names have a hyphen, and one of cargo's
+# for the tests is CARGO_BIN_EXE_train-get.
 lay_out_rust() {
   local from=$1 to=$2 program
   mkdir -p "$to/bin" "$to/lib" "$to/libexec"
@@ -135,7 +136,7 @@ lay_out_rust() {
   for program in rustc rustdoc; do
     mv "$from/bin/$program" "$to/libexec/"
     cat >"$to/bin/$program" <<'SCRIPT'
-#!/bin/sh
+#!/usr/bin/env bash
 folder=$(dirname "$(dirname "$(readlink -f "$0")")")
 LD_LIBRARY_PATH=$folder/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} exec "$folder/libexec/${0##*/}" "$@"
 SCRIPT
