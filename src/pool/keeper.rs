@@ -86,6 +86,10 @@ impl Keeper {
     /// workers have to follow.
     pub(super) fn eject_root(&mut self, gauges: Gauges, now_ms: u64) -> bool {
         self.rests_until_ms = now_ms + EJECTED_REST_MS;
+        if self.root.mount_now().ok() != self.mount {
+            // Unmounted already: what is mounted next may look the same, and is another one.
+            self.mount = None;
+        }
         let was_there = self.root.is_there();
         if was_there {
             log::info!("the root is let go, as asked");

@@ -262,10 +262,19 @@ pub fn read_at(
     read_vector(file, &[buffer], offset, cached_only)
 }
 
+/// Of what is advised at once the kernel fetches no more than the device's read-ahead, whose default
+/// this is.
+const READ_AHEAD_BYTES: u64 = 128 * 1024;
+
 /// Asks the kernel to fetch a window of the file: posix_fadvise64 `WILLNEED`. Only advice.
 pub fn advise_needed(file: RawFd, offset: u64, size: u64) {
-    // SAFETY: no memory is passed.
-    unsafe { libc::posix_fadvise64(file, offset as i64, size as i64, libc::POSIX_FADV_WILLNEED) };
+    for from in (0..size).step_by(READ_AHEAD_BYTES as usize) {
+        let (at, count) = (offset + from, READ_AHEAD_BYTES.min(size - from));
+        // SAFETY: no memory is passed.
+        unsafe {
+            libc::posix_fadvise64(file, at as i64, count as i64, libc::POSIX_FADV_WILLNEED);
+        }
+    }
 }
 
 /// Sends at most `count` bytes of `file` from `offset` to a socket: sendfile64(2). 0 is the end of

@@ -1,8 +1,6 @@
-//! Cards: made by `board/image`, and one by hand for a file as large as FAT takes.
+//! Cards that `board/image` makes.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::os::unix::fs::FileExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -77,76 +75,22 @@ impl Card {
         }
     }
 
+    /// Writes the owner's settings to its boot partition.
+    pub(crate) fn set_settings(&self, text: &str) {
+        let file = self.image.with_file_name("trainyard.txt");
+        fs::write(&file, text).unwrap();
+        let copied = Command::new("mcopy")
+            .args(["-o", "-i"])
+            .arg(format!("{}@@4M", self.image.display()))
+            .arg(&file)
+            .arg("::trainyard.txt")
+            .status()
+            .expect("mcopy is part of mtools");
+        assert!(copied.success());
+    }
+
     /// A checksum of the whole image, for changes.
     pub(crate) fn checksum(&self) -> String {
         crate::common::checksum(&fs::read(&self.image).unwrap())
     }
-}
-
-/// The largest file that FAT takes.
-pub(crate) const LARGEST_BYTES: u64 = (4 << 30) - 1;
-/// Its last bytes, the only ones that are not zero: a position that was cut would find others.
-pub(crate) const TAIL_BYTES: usize = 5000;
-
-/// A card without partitions, as some cameras make them, that holds nothing but `LARGEST.BIN`. All but
-/// its last bytes is hole.
-pub(crate) fn make_largest(image: &Path, tail: &[u8]) {
-    File::create(image).unwrap().set_len(8 << 30).unwrap();
-    let made = Command::new("/sbin/mkfs.vfat")
-        .args(["-F", "32", "-s", "64"])
-        .arg(image)
-        .output()
-        .expect("mkfs.vfat is part of dosfstools");
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
-    let card = File::options().read(true).write(true).open(image).unwrap();
-    // The first sector's fields: Microsoft's FAT specification, section 3.
-    let mut sector = [0; 512];
-    card.read_exact_at(&mut sector, 0).unwrap();
-    let number = |at: usize, size: usize| {
-        let bytes = sector[at..at + size].iter().rev();
-        bytes.fold(0, |number, byte| number << 8 | u64::from(*byte))
-    };
-    let (cluster_bytes, reserved) = (number(13, 1) * 512, number(14, 2) * 512);
-    let (tables, table_bytes, root) = (number(16, 1), number(36, 4) * 512, number(44, 4) as u32);
-    let clusters = LARGEST_BYTES.div_ceil(cluster_bytes) as u32;
-    let first = root + 1;
-    let chain: Vec<u8> = (first..first + clusters)
-        .map(|cluster| {
-            if cluster + 1 < first + clusters {
-                cluster + 1
-            } else {
-                0x0FFF_FFFF
-            }
-        })
-        .flat_map(u32::to_le_bytes)
-        .collect();
-    for table in 0..tables {
-        let at = reserved + table * table_bytes + u64::from(first) * 4;
-        card.write_all_at(&chain, at).unwrap();
-    }
-    let place =
-        |cluster: u32| reserved + tables * table_bytes + u64::from(cluster - 2) * cluster_bytes;
-    card.write_all_at(&largest_entry(first), place(root))
-        .unwrap();
-    let tail_at = place(first) + LARGEST_BYTES - tail.len() as u64;
-    card.write_all_at(tail, tail_at).unwrap();
-}
-
-/// The entry of its folder: section 6.
-fn largest_entry(cluster: u32) -> Vec<u8> {
-    let mut entry = b"LARGEST BIN\x20\0\0".to_vec();
-    let (low, high) = (cluster as u16, (cluster >> 16) as u16);
-    // Made and read on 2001-09-09, and written at 01:46:40 that day.
-    entry.write_all(&[0, 0, 0x29, 0x2B, 0x29, 0x2B]).unwrap();
-    entry.extend(high.to_le_bytes());
-    entry.extend((1_u16 << 11 | 46 << 5 | 20).to_le_bytes());
-    entry.extend(0x2B29_u16.to_le_bytes());
-    entry.extend(low.to_le_bytes());
-    entry.extend((LARGEST_BYTES as u32).to_le_bytes());
-    assert_eq!(entry.len(), 32);
-    entry
 }

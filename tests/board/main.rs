@@ -8,6 +8,7 @@
 mod cards;
 #[path = "../common/mod.rs"]
 mod common;
+mod largest;
 mod machine;
 mod visitor;
 
@@ -16,10 +17,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use cards::{Card, Held, LARGEST_BYTES, TAIL_BYTES, make_largest};
+use cards::{Card, Held};
 use common::ask::Failure;
 use common::http::{content_range, get};
-use common::{Over, at_once, checksum, random_bytes, wait_until};
+use common::{Over, at_once, checksum, wait_until};
+use largest::{Kind, Largest, MODIFIED};
 use machine::{Board, Machine, Model};
 use visitor::{Got, Visitor};
 
@@ -269,7 +271,7 @@ fn cut_power_under_load(machine: Machine, card: &Card) {
 }
 
 #[test]
-fn fat_cards_are_swapped_and_their_largest_file_is_served_to_its_end() {
+fn fat_and_exfat_cards_are_swapped_and_their_largest_file_is_served_to_its_end() {
     let _turn = turn();
     let fixed = [
         "--address",
@@ -281,11 +283,6 @@ fn fat_cards_are_swapped_and_their_largest_file_is_served_to_its_end() {
     ];
     let card = Card::make(&[&["--fat"], &fixed[..]].concat());
     let before = card.checksum();
-    let other = tempfile::tempdir().unwrap();
-    let largest = other.path().join("card.img");
-    let tail = random_bytes(77, TAIL_BYTES);
-    make_largest(&largest, &tail);
-
     let mut machine = Machine::start(Model::Virt, &card.image);
     machine.wait_for_start();
     let board = machine.board;
@@ -297,27 +294,19 @@ fn fat_cards_are_swapped_and_their_largest_file_is_served_to_its_end() {
     let tags = check_files(&board, &card.files);
     check_listing(&board);
 
+    // Faster than anybody can look.
+    for pause_ms in [0, 50, 300, 600, 1200] {
+        machine.pull_card("card");
+        std::thread::sleep(Duration::from_millis(pause_ms));
+        machine.put_in_card("card", &card.image);
+        std::thread::sleep(Duration::from_millis(pause_ms));
+    }
+    wait_until_settled(&board, &card.files[1]);
     machine.pull_card("card");
-    wait_until_gone(&board, &card.files[1]);
-    machine.put_in_card("other", &largest);
-    wait_until_back(&board, "/");
-    let tag = check_largest(&board, &tail);
-    machine.pull_card("other");
-    wait_until("the server misses the card", SWAP_MAX, || {
-        board
-            .try_get("/LARGEST.BIN", &["Range: bytes=0-0"])
-            .is_ok_and(|answer| answer.status == 503)
-    });
-    machine.put_in_card("other", &largest);
-    wait_until_back(&board, "/");
-    assert_eq!(check_largest(&board, &tail), tag, "after the card was out");
-
-    machine.pull_card("other");
-    wait_until("the server misses the card", SWAP_MAX, || {
-        board
-            .try_get("/", &[])
-            .is_ok_and(|answer| answer.status == 503)
-    });
+    wait_until_none(&board);
+    for kind in [Kind::Fat, Kind::Exfat] {
+        swap_largest(&mut machine, kind);
+    }
     machine.put_in_card("card", &card.image);
     wait_until_back(&board, &card.files[1].target());
     assert_eq!(
@@ -342,23 +331,77 @@ fn check_listing(board: &Board) {
     assert!(text.contains("Bücher & Züge.txt"), "{text}");
 }
 
-/// The last bytes of the largest file, and its time, which FAT keeps without a zone; its ETag.
+/// Puts a card in, pulls it, puts it in again, and pulls it.
+fn swap_largest(machine: &mut Machine, kind: Kind) {
+    let largest = Largest::make(kind);
+    let tags = [(); 2].map(|()| {
+        machine.put_in_card("largest", &largest.image);
+        wait_until_back(&machine.board, "/");
+        machine.wait_for_line("the card", kind.mounted());
+        let tag = check_largest(&machine.board, &largest);
+        machine.pull_card("largest");
+        wait_until_none(&machine.board);
+        tag
+    });
+    assert_eq!(tags[0], tags[1], "{kind:?}");
+}
+
+/// Waits until a file has been served for a while, as the kernel may yet be about to miss its card.
 #[track_caller]
-fn check_largest(board: &Board, tail: &[u8]) -> String {
-    let first = LARGEST_BYTES - TAIL_BYTES as u64;
-    let answer = board.get("/LARGEST.BIN", &[&format!("Range: bytes=-{TAIL_BYTES}")]);
+fn wait_until_settled(board: &Board, held: &Held) {
+    let mut since = Instant::now();
+    wait_until("the card stays", SWAP_MAX, || {
+        let got = Visitor::new(*board, false).fetch(held);
+        if got != Got::Whole {
+            since = Instant::now();
+        }
+        since.elapsed() > Duration::from_secs(3)
+    });
+}
+
+#[track_caller]
+fn wait_until_none(board: &Board) {
+    wait_until("the server misses the card", SWAP_MAX, || {
+        board
+            .try_get("/", &[])
+            .is_ok_and(|answer| answer.status == 503)
+    });
+}
+
+/// The last bytes of the file, and its time, which is UTC where the card knows no zone; its ETag.
+#[track_caller]
+fn check_largest(board: &Board, largest: &Largest) -> String {
+    let (size, count) = (largest.size, largest.tail.len() as u64);
+    let answer = board.get("/LARGEST.BIN", &[&format!("Range: bytes=-{count}")]);
     assert_eq!(answer.status, 206, "{}", answer.shown());
     let numbers = content_range(answer.field("content-range").unwrap());
-    assert_eq!(numbers, (first, LARGEST_BYTES - 1, LARGEST_BYTES));
-    assert!(answer.body == tail, "the last bytes");
-    let modified = answer.field("last-modified");
-    assert_eq!(modified, Some("Sun, 09 Sep 2001 01:46:40 GMT"));
-    let train = board.ask("LARGEST.BIN", &[first]).unwrap();
-    assert!(
-        train.data == tail && train.size == LARGEST_BYTES,
-        "the last bytes by train"
-    );
+    assert_eq!(numbers, (size - count, size - 1, size));
+    assert!(answer.body == largest.tail, "the last bytes");
+    assert_eq!(answer.field("last-modified"), Some(MODIFIED));
+    let train = board.ask("LARGEST.BIN", &[size - count]).unwrap();
+    assert!(train.data == largest.tail && train.size == size, "by train");
     answer.field("etag").unwrap().to_string()
+}
+
+#[test]
+fn a_server_that_ends_is_started_again_ever_less_often_and_says_what_is_wrong() {
+    let _turn = turn();
+    let card = Card::make(&[]);
+    card.set_settings("address = nowhere\r\n# mine\r\nspeed = 7\r\n");
+    let machine = Machine::start(Model::Virt, &card.image);
+    machine.wait_for_line("the last pause that is tried", "again in 1000 ms");
+    let console = machine.console();
+    for part in [
+        "settings: trainyard.txt:1: address = nowhere: must be",
+        "/run/trainyard.conf:3: speed: no such option",
+        "server: ended code 2; again in 250 ms",
+        "server: ended code 2; again in 500 ms",
+    ] {
+        assert!(console.contains(part), "{part} is not in {console}");
+    }
+    assert_eq!(lines_of(&console, "server: started"), 3);
+    let console = machine.restart();
+    assert!(console.contains("card: 0 sectors written"), "{console}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ packages_of() {
     package) echo "$(packages_of armv7) gcc-aarch64-linux-gnu libc6-dev-arm64-cross debootstrap debian-archive-keyring binutils e2fsprogs fdisk iproute2 procps" ;;
     kernel) echo "$(packages_of armv7) gcc-aarch64-linux-gnu libc6-dev-arm64-cross cpio kmod e2fsprogs" ;;
     image) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross cpio kmod e2fsprogs dosfstools mtools fdisk ;;
-    board) echo "$(packages_of any) $(packages_of image) gcc libc6-dev" ;;
+    board) echo "$(packages_of any) $(packages_of image) exfatprogs" ;;
   esac | tr ' ' '\n' | grep -vxF "$(native_names)"
 }
 

@@ -99,8 +99,8 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// Mounts a card that came, unmounts one that went. To be called a few times a second.
-    pub(crate) fn look(&mut self, now_ms: u64) -> Option<Change> {
+    /// Mounts a card that came, if it may, unmounts one that went. To be called a few times a second.
+    pub(crate) fn look(&mut self, may_mount: bool, now_ms: u64) -> Option<Change> {
         if let Some(disk) = &self.mounted {
             if disk.is_there() {
                 return None;
@@ -110,7 +110,7 @@ impl Slot {
             detach();
             return Some(Change::Went);
         }
-        let disk = Disk::first()?;
+        let disk = Disk::first().filter(|_| may_mount)?;
         let is_early = |(refused, again): &(Disk, u64)| *refused == disk && now_ms < *again;
         if self.refused.as_ref().is_some_and(is_early) {
             return None;

@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     loop {
         let now_ms = sys::now_ms();
         reap(&mut server, now_ms);
-        if slot.look(now_ms) == Some(Change::Went) {
+        if slot.look(!server.is_ejecting(), now_ms) == Some(Change::Went) {
             server.eject(now_ms);
         }
         server.look(now_ms);

@@ -106,6 +106,11 @@ impl Server {
         }
     }
 
+    /// Whether it is being told that the card went: one that came now would be let go, too.
+    pub(crate) fn is_ejecting(&self) -> bool {
+        self.ejecting.is_some()
+    }
+
     /// Takes note of a process that has ended, which may be an orphan that is nobody's here.
     pub(crate) fn ended(&mut self, process: Pid, exit: Exit, now_ms: u64) {
         if self
