@@ -1,6 +1,9 @@
 # shellcheck shell=bash disable=SC2154 # `top` and `work` come from run
 # Cards that are put in and taken out: loop devices, whose events udev in the container sees.
 
+# By this, cards of ours are told from what else comes and goes on this machine meanwhile.
+card_label=card$$
+
 # make_card NAME: an image with one ext4 partition, its files in $card_files.
 make_card() {
   card_files=$work/$1.files
@@ -10,7 +13,7 @@ make_card() {
   touch -d @1000000000 "$card_files/film"
   truncate -s 32M "$work/$1"
   echo 'start=2048, type=83' | /sbin/sfdisk --quiet "$work/$1"
-  /sbin/mkfs.ext4 -q -F -d "$card_files" -E offset=1048576 "$work/$1" 28M
+  /sbin/mkfs.ext4 -q -F -L "$card_label" -d "$card_files" -E offset=1048576 "$work/$1" 28M
 }
 
 # put_in NAME: sets `card`, its device. Partitions are told to the kernel, which may not look itself.
