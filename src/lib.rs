@@ -18,8 +18,6 @@ pub mod worker; // what happens to it
 
 pub mod link; // what pool and worker say to each other
 
-pub mod gauge; // what they show each other
-
 pub mod files; // the files beneath the root
 
 pub mod http; // HTTP/1.1: bytes in, what is asked and answered out
@@ -27,6 +25,8 @@ pub mod http; // HTTP/1.1: bytes in, what is asked and answered out
 pub mod train; // the train protocol: bytes in, response plan out
 
 pub mod entry; // an entry of a folder, and the orders of entries
+
+pub mod gauge; // the few numbers that dispatcher and workers show each other
 
 pub mod logger; // one write a line, from a fixed buffer
 
