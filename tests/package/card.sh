@@ -1,6 +1,9 @@
 # shellcheck shell=bash disable=SC2154 # `top` and `work` come from run
 # Cards that are put in and taken out: loop devices, whose events udev in the container sees.
 
+# By this, cards of ours are told from what else comes and goes on this machine meanwhile.
+card_label=card$$
+
 # make_card NAME: an image with one ext4 partition, its files in $card_files.
 make_card() {
   card_files=$work/$1.files
@@ -10,7 +13,7 @@ make_card() {
   touch -d @1000000000 "$card_files/film"
   truncate -s 32M "$work/$1"
   echo 'start=2048, type=83' | /sbin/sfdisk --quiet "$work/$1"
-  /sbin/mkfs.ext4 -q -F -d "$card_files" -E offset=1048576 "$work/$1" 28M
+  /sbin/mkfs.ext4 -q -F -L "$card_label" -d "$card_files" -E offset=1048576 "$work/$1" 28M
 }
 
 # put_in NAME: sets `card`, its device. Partitions are told to the kernel, which may not look itself.
@@ -22,9 +25,11 @@ put_in() {
   partx --add "$card"
 }
 
+# take_out: the server looks for cards every half second, and people are slower than that.
 take_out() {
   partx --delete "$card"
   losetup --detach "$card"
+  sleep 1.5
 }
 
 is_mounted() { inside findmnt --noheadings --output SOURCE /srv/trainyard; }
@@ -74,8 +79,6 @@ check_eject_and_unmount() {
   inside trainyard eject || fail "eject failed"
   inside umount /srv/trainyard || fail "umount failed after eject"
   wait_for "503 after umount" is_status film 503
-  # The server looks every half second, and people are slower than that.
-  sleep 1.5
   take_out
   put_in first
   wait_for "the card that was put back after umount" serves_film
@@ -84,7 +87,6 @@ check_eject_and_unmount() {
   # Nobody holds it: the device can go at once.
   take_out
   wait_for "503 after the unit was stopped" is_status film 503
-  sleep 1.5
   [ "$(sha256sum <"$work/first")" = "$sum" ] || fail "the card was written"
 }
 

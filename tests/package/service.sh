@@ -20,13 +20,14 @@ check_install() {
     is_active $unit || fail "$unit does not run after it was installed"
   done
   # What the filter of system calls does not know ends the server here, which no test would overlook.
+  # shellcheck disable=SC2016 # for the inner shell
   inside sh -ec 'mkdir -p /run/systemd/system/trainyard.service.d
     printf "[Service]\nSystemCallErrorNumber=kill\n" >/run/systemd/system/trainyard.service.d/test.conf
     mkdir -p /run/udev/rules.d
-    echo "KERNEL==\"loop*\", ENV{TRAINYARD_CARD}=\"yes\"" >/run/udev/rules.d/89-test.rules
+    echo "KERNEL==\"loop*\", ENV{ID_FS_LABEL}==\"$1\", ENV{TRAINYARD_CARD}=\"yes\"" >/run/udev/rules.d/89-test.rules
     udevadm control --reload
     systemctl daemon-reload
-    systemctl restart trainyard'
+    systemctl restart trainyard' sh "$card_label"
 }
 
 # Without a card, clients are told to come again.
