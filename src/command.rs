@@ -112,7 +112,7 @@ Options:
   --per-worker N     connections one worker may hold (default: the board's total / workers)
   --drain SECONDS    how long a stop waits for transfers in flight (default 10)
   --wait-root        start although ROOT is not there yet, and serve it when it comes
-  --user NAME[:GROUP]  run as this user once it listens (started as root: nobody; `root` to stay root)
+  --user NAME[:GROUP]  run as this user once it listens (started by root: default nobody)
   --log LEVEL        error | warn | info (default) | debug, on standard error
   --config FILE      these options, one `name = value` a line; the command line wins
 

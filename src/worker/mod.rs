@@ -301,7 +301,8 @@ impl Worker {
                     while self.give_way(turns) {}
                     self.take_last_requests();
                 }
-                Order::Look => {}
+                // It may have been called after it last looked.
+                Order::Look => self.follow_root(turns),
                 Order::Nothing => break,
                 Order::Closed => return Ok(false),
             }

@@ -1,0 +1,104 @@
+//! The file that is pushed: as on any command line, also outside the root. It is open from the start on,
+//! so that what is pushed is what was named, and let go with the root.
+
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use super::Found;
+use super::root::name_of;
+use crate::sys::{self, Descriptor, Errno, Opened};
+
+/// The file, open unless it is not there. Its descriptor keeps its number for good, as the root's does.
+pub struct Pushed {
+    path: &'static CStr,
+    file: Descriptor,
+    is_there: AtomicBool,
+}
+
+impl Pushed {
+    /// Opens the file at start-up; symbolic links are followed.
+    ///
+    /// # Errors
+    /// What open(2) says; `EISDIR` for a folder, `EACCES` for what is neither file nor folder.
+    pub fn open(path: &'static CStr) -> Result<Self, Errno> {
+        Ok(Self {
+            path,
+            file: open(path)?,
+            is_there: AtomicBool::new(true),
+        })
+    }
+
+    /// One that is not there yet.
+    ///
+    /// # Errors
+    /// `EMFILE` when there are too many descriptors.
+    pub fn absent(path: &'static CStr) -> Result<Self, Errno> {
+        Ok(Self {
+            path,
+            file: sys::no_folder()?,
+            is_there: AtomicBool::new(false),
+        })
+    }
+
+    /// The file, with a descriptor of its own.
+    ///
+    /// # Errors
+    /// `ENOENT` while it is not there, `EMFILE` when there are too many descriptors.
+    pub fn find(&self) -> Result<Found, Errno> {
+        if !self.is_there.load(Ordering::Acquire) {
+            return Err(Errno::ENOENT);
+        }
+        let mut descriptor = self.file.duplicate()?;
+        match Opened::of(descriptor.raw()) {
+            Ok(opened) => Ok(Found {
+                descriptor,
+                opened,
+                is_by_link: true,
+                name: name_of(self.path.to_bytes(), false).map_err(|_| Errno::ENAMETOOLONG)?,
+            }),
+            Err(errno) => {
+                descriptor.close();
+                Err(errno)
+            }
+        }
+    }
+
+    /// Its descriptor, to keep it open in a child.
+    #[must_use]
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.file
+    }
+
+    pub(super) fn let_go(&self) -> Result<(), Errno> {
+        self.is_there.store(false, Ordering::Release);
+        self.replace(sys::no_folder()?)
+    }
+
+    /// Opens what is at its path now, if it was let go.
+    pub(super) fn come_back(&self) {
+        if self.is_there.load(Ordering::Acquire) {
+            return;
+        }
+        match open(self.path).and_then(|file| self.replace(file)) {
+            Ok(()) => self.is_there.store(true, Ordering::Release),
+            Err(errno) => log::warn!("the file that is pushed cannot be opened: {errno}"),
+        }
+    }
+
+    fn replace(&self, mut file: Descriptor) -> Result<(), Errno> {
+        let replaced = self.file.become_like(&file);
+        file.close();
+        replaced
+    }
+}
+
+fn open(path: &CStr) -> Result<Descriptor, Errno> {
+    let mut file = sys::open_followed(path)?;
+    match Opened::of(file.raw()) {
+        Ok(opened) if !opened.is_folder => Ok(file),
+        other => {
+            file.close();
+            Err(other.err().unwrap_or(Errno::EISDIR))
+        }
+    }
+}
