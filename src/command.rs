@@ -67,6 +67,8 @@ pub struct Options {
     pub user: Option<UserName>,
     /// The least severe level that is logged.
     pub log: LevelFilter,
+    /// Names of options that the file of options gives, and where: `FILE:LINE: `.
+    pub origins: Vec<(String, String)>,
 }
 
 /// How the workers are made.
@@ -84,6 +86,19 @@ impl Options {
     pub fn places(&self) -> usize {
         self.workers * self.per_worker
     }
+
+    /// What is wrong with an option, with the place in the file of options in front if it is from there.
+    #[must_use]
+    pub fn located(&self, reason: String) -> String {
+        let is_of = |name: &str| match name {
+            "root" => reason.starts_with(&*self.root.to_string_lossy()),
+            _ => reason.starts_with(&format!("--{name} ")),
+        };
+        match self.origins.iter().find(|(name, _)| is_of(name)) {
+            Some((_, at)) => at.clone() + reason.trim_start_matches('-'),
+            None => reason,
+        }
+    }
 }
 
 /// The text of `--help`.
@@ -93,7 +108,7 @@ fixed before the first client connects.
 
   trainyard serve [ROOT] [options]            serve the files under ROOT (default: this folder)
   trainyard budget [options] [--json]         print where every byte goes; same options
-  trainyard eject [ROOT]                      let its server, or all that run, let go of ROOT
+  trainyard eject [ROOT]                      let all servers, or those of ROOT, let go of it
   trainyard --help | --version
 
 Options:

@@ -1,35 +1,36 @@
 //! `trainyard eject`: asks the running servers to let go of their roots, so that the card can be unmounted.
 //!
 //! Each server listens at an abstract name (unix(7)), so those that run are found without a file that
-//! could be left behind: in /proc/net/unix. It answers `gone PATH` or `held PATH`, or closes without a
-//! word if who asks may not.
-
+//! could be left behind: in /proc/net/unix. Who asks sends the paths that he means, each behind a NUL, or
+//! none; the server answers `gone PATH`, `held PATH`, or `other` if its root is not beneath any of them.
 #![expect(
     clippy::disallowed_types,
     reason = "this part of the program asks and ends, so it may allocate"
 )]
 
-use core::ffi::CStr;
-use std::io::Read;
+use std::io::{Error, ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::limits::EJECT_MS;
+use crate::limits::{EJECT_MS, PATH_MAX};
 use crate::sys::{self, Descriptor, Errno};
 
-/// What the names of all servers begin with; the process's number follows, and [`sign`].
+/// What the names of all servers begin with; the process's number follows.
 const NAME: &str = "trainyard/eject/";
 const NAMES: &str = "/proc/net/unix";
+/// How long a server may take to answer.
+const ANSWER_MS: u64 = EJECT_MS + 1000;
+/// Bytes of an answer that are read.
+const ANSWER_BYTES_MAX: usize = PATH_MAX + 8;
 
-/// Opens the socket by which the server of this root can be asked; for start-up. Without one it only
-/// cannot be.
+/// Opens the socket by which this server can be asked; for start-up. Without one it only cannot be.
 #[must_use]
-pub fn listen(root: &CStr) -> Descriptor {
-    let name = format!("{NAME}{}/{}", sys::process_id(), sign(root.to_bytes()));
-    match sys::listen_locally(&name) {
+pub fn listen() -> Descriptor {
+    match sys::listen_locally(&format!("{NAME}{}", sys::process_id())) {
         Ok(listener) => listener,
         Err(errno) => {
             log::warn!(
@@ -41,88 +42,154 @@ pub fn listen(root: &CStr) -> Descriptor {
     }
 }
 
-/// Stands for a root's full path, which may be longer than a name.
-fn sign(root: &[u8]) -> String {
-    let root = root.strip_suffix(b"/").unwrap_or(root);
-    // FNV-1a.
-    let hash = root.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{hash:016x}")
+/// The paths by which a root can be named: as it was given, and without symbolic links.
+#[must_use]
+pub fn names_of(root: &Path) -> Vec<Vec<u8>> {
+    let full = std::path::absolute(root).unwrap_or_else(|_| root.into());
+    let mut names = vec![full.components().collect()];
+    names.extend(root.canonicalize());
+    names.dedup();
+    let bytes = |name: std::path::PathBuf| name.into_os_string().as_bytes().to_vec();
+    names.into_iter().map(bytes).collect()
 }
 
-/// Asks the servers of this root, or all that run here, and waits until each has let go. Returns a line
-/// for each.
+/// Asks the servers whose roots lie at or beneath `root`, or all that this user may ask, and waits until
+/// each has let go. Returns a line for each.
 ///
 /// # Errors
-/// One line that says what is wrong and what to do.
+/// What is wrong and what to do, a line for each server.
 pub fn run(root: Option<&Path>) -> Result<String, String> {
-    let mut lines = String::new();
-    for name in servers(root)? {
-        // One that has ended meanwhile holds nothing.
-        let Some(answer) = ask(&name)? else { continue };
-        match answer.split_once(' ') {
-            Some(("gone", root)) => lines += &format!("{root}: let go\n"),
-            Some(("held", root)) => {
-                return Err(format!(
-                    "{root}: a worker has not let go of it, maybe because its device does not answer; \
-                     try again"
-                ));
-            }
-            _ => {
-                let process = name.trim_start_matches(NAME).split('/').next();
-                return Err(format!(
-                    "process {} is not to be asked by this user: run this as root",
-                    process.unwrap_or_default()
-                ));
-            }
+    let (mut done, mut failed) = (String::new(), Vec::new());
+    let mut are_foreign = false;
+    for name in servers().map_err(|error| format!("{NAMES}: {}", told(&error)))? {
+        match ask(&name, root) {
+            Ok(Answer::Gone(root)) => done += &format!("{root}: let go\n"),
+            Ok(Answer::Held(root)) => failed.push(format!(
+                "{root}: a worker has not let go of it, maybe because its device does not answer; \
+                 try again"
+            )),
+            Ok(Answer::Foreign) => are_foreign = true,
+            Ok(Answer::None) => {}
+            Err(error) => failed.push(format!(
+                "process {} does not answer: {}",
+                name.trim_start_matches(NAME),
+                told(&error)
+            )),
         }
     }
-    if lines.is_empty() {
-        return Err(match root {
-            Some(root) => format!("{}: no server of it runs here", root.display()),
-            None => "no server runs here".into(),
+    if done.is_empty() && failed.is_empty() {
+        let of = root.map_or_else(String::new, |root| format!("{}: ", root.display()));
+        failed.push(if are_foreign {
+            format!("{of}no server of this user runs here, but others': run this as root")
+        } else {
+            format!("{of}no server of it runs here")
         });
     }
-    Ok(lines)
+    if failed.is_empty() {
+        Ok(done)
+    } else {
+        Err(failed.join("\ntrainyard: "))
+    }
 }
 
-/// The names of the servers that run, of all or of one root.
-fn servers(root: Option<&Path>) -> Result<Vec<String>, String> {
-    let full = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
-    let wanted = root.map(|root| sign(full(root).as_os_str().as_bytes()));
-    let names =
-        std::fs::read_to_string(NAMES).map_err(|error| format!("{NAMES}: {}", told(&error)))?;
+/// What became of asking one.
+enum Answer {
+    Gone(String),
+    Held(String),
+    /// It is not to be asked by this user.
+    Foreign,
+    /// It has ended, or serves something else.
+    None,
+}
+
+/// The names of the servers that run.
+fn servers() -> Result<Vec<String>, Error> {
+    let names = std::fs::read(NAMES)?;
+    let names = String::from_utf8_lossy(&names);
     let own = |line: &str| {
         let name = line.split_ascii_whitespace().last()?.strip_prefix('@')?;
-        let is_wanted = wanted.as_ref().is_none_or(|sign| name.ends_with(sign));
-        (name.starts_with(NAME) && is_wanted).then(|| name.to_owned())
+        name.starts_with(NAME).then(|| name.to_owned())
     };
     let mut names: Vec<String> = names.lines().filter_map(own).collect();
-    // Whoever is about to be served has a line of the same name.
+    // Whoever is about to be answered has a line of the same name.
     names.sort();
     names.dedup();
     Ok(names)
 }
 
-/// Asks one; `None` when it is there no more.
-fn ask(name: &str) -> Result<Option<String>, String> {
-    let shown = |error: std::io::Error| format!("a server cannot be asked: {}", told(&error));
-    let address = SocketAddr::from_abstract_name(name).map_err(shown)?;
-    let Ok(mut stream) = UnixStream::connect_addr(&address) else {
-        return Ok(None);
+fn ask(name: &str, root: Option<&Path>) -> Result<Answer, Error> {
+    let Ok(mut stream) = UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?) else {
+        return Ok(Answer::None);
     };
-    stream
-        .set_read_timeout(Some(Duration::from_millis(2 * EJECT_MS + 1000)))
-        .map_err(shown)?;
-    let mut answer = Vec::new();
-    match stream.read_to_end(&mut answer) {
-        Ok(_) => Ok(Some(String::from_utf8_lossy(&answer).into_owned())),
-        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Ok(None),
-        Err(error) => Err(shown(error)),
+    let own = sys::ids().user;
+    let (process, user) = sys::listener_of(&stream).map_err(Error::from)?;
+    // Anybody can take a name; but nobody can take another process's number.
+    if name.strip_prefix(NAME) != Some(process.to_string().as_str()) {
+        return Ok(Answer::None);
+    }
+    if own != 0 && user != own {
+        return Ok(Answer::Foreign);
+    }
+    let answer = match exchange(&mut stream, root) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+            ) =>
+        {
+            return Ok(Answer::None);
+        }
+        answer => answer?,
+    };
+    // Of another user's making, maybe, and meant for a terminal.
+    let text: String = String::from_utf8_lossy(&answer)
+        .chars()
+        .map(|character| {
+            if character.is_control() {
+                '?'
+            } else {
+                character
+            }
+        })
+        .collect();
+    match text.split_once(' ') {
+        Some(("gone", root)) => Ok(Answer::Gone(root.into())),
+        Some(("held", root)) => Ok(Answer::Held(root.into())),
+        _ if text.is_empty() => Ok(Answer::Foreign),
+        _ => Ok(Answer::None),
     }
 }
 
-fn told(error: &std::io::Error) -> &'static str {
+fn exchange(stream: &mut UnixStream, root: Option<&Path>) -> Result<Vec<u8>, Error> {
+    let until = Instant::now() + Duration::from_millis(ANSWER_MS);
+    let mut request = Vec::new();
+    for name in root.map(names_of).unwrap_or_default() {
+        request.push(0);
+        request.extend(name);
+    }
+    stream.write_all(&request)?;
+    stream.shutdown(Shutdown::Write)?;
+    let mut answer = Vec::new();
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Error::from(Errno::ETIMEDOUT));
+        }
+        if answer.len() > ANSWER_BYTES_MAX {
+            // No server of ours.
+            return Ok(b"other".to_vec());
+        }
+        stream.set_read_timeout(Some(left))?;
+        let mut bytes = [0; 512];
+        match stream.read(&mut bytes) {
+            Ok(0) => return Ok(answer),
+            Ok(size) => answer.extend_from_slice(&bytes[..size]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn told(error: &Error) -> &'static str {
     Errno::from_raw(error.raw_os_error().unwrap_or(0)).desc()
 }

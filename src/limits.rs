@@ -180,7 +180,7 @@ pub const fn parent_descriptors(workers: usize) -> usize {
     sum += 3; // epoll, signals, supervisor
     sum += 3; // root, the next one, pushed file
     sum += 3; // what of the root is probed
-    sum += 2; // who may ask for something, and who does
+    sum += 3; // who may ask for something, who does, what tells of mounts
     sum += LISTENERS_MAX;
     sum += 2 * workers; // both ends of every pair
     sum += 2; // a pair in the making
@@ -210,7 +210,7 @@ pub const fn thread_pool_descriptors(workers: usize, per_worker: usize) -> usize
     sum += 4; // the main thread's epoll, signals, supervisor, bell
     sum += 3; // root, the next one, pushed file
     sum += 3; // what of the root is probed
-    sum += 2; // who may ask for something, and who does
+    sum += 3; // who may ask for something, who does, what tells of mounts
     sum += LISTENERS_MAX;
     sum += RING_MAX + 1; // the waiting, and the one just accepted
     sum += TURNED_AWAY_MAX;

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         },
         Ok(Command::Serve(options)) => match serve::run(&options, &ARENA) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(reason) => fail(&reason, 1),
+            Err(reason) => fail(&options.located(reason), 1),
         },
         Err(reason) => fail(&reason, 2),
     }

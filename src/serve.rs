@@ -55,7 +55,7 @@ pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
 /// the way to the root, which may lead through folders that are closed to it, only the end must be
 /// readable.
 fn setting_of(options: &Options, root: Root) -> Result<PoolSetting, String> {
-    files::check_root(&root, &options.root)?;
+    files::check_root(&root, &options.root, options.wait_root)?;
     let pushed = options.push.as_deref();
     let pushed = pushed.map(|path| files::open_pushed(path, options.wait_root));
     let root: &'static Root = Box::leak(Box::new(root.with_pushed(pushed.transpose()?)));
@@ -83,7 +83,7 @@ fn start(
     let manner = (setting.site, setting.clock_floor_s);
     let intake = Intake::new(core::mem::take(&mut listening.listeners));
     let keeper = Keeper::new(setting.root, options.wait_root);
-    let control = Control::new(eject::listen(setting.root.path()));
+    let control = Control::new(eject::listen(), eject::names_of(&options.root).leak());
     let ending = (options.drain_s * 1000, notifier, keeper, control);
     let told = |errno| format!("the pool cannot start: {errno}");
     match options.pool {

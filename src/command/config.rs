@@ -17,12 +17,17 @@ use crate::sys::Errno;
 pub(super) fn read(file: &Path, line: &[Setting], given: &mut Given) -> Result<(), String> {
     let shown = file.display();
     let bytes = bytes_of(file).map_err(|reason| format!("--config {shown}: {reason}"))?;
+    // Some editors begin a file with a mark of its encoding.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     for (index, text) in bytes.split(|byte| *byte == b'\n').enumerate() {
         let at = |reason: String| format!("{shown}:{}: {reason}", index + 1);
         let Some(setting) = setting(text.trim_ascii()).map_err(at)? else {
             continue;
         };
         if !line.iter().any(|other| other.name == setting.name) {
+            given
+                .origins
+                .push((setting.name.clone(), at(String::new())));
             given
                 .take(setting)
                 .map_err(|reason| at(reason.trim_start_matches('-').into()))?;
@@ -59,6 +64,12 @@ fn setting(line: &[u8]) -> Result<Option<Setting>, String> {
     };
     let name = String::from_utf8_lossy(line[..equals].trim_ascii_end());
     let value = line[equals + 1..].trim_ascii_start();
+    if name.is_empty() {
+        return Err(format!("{shown}: has no name; must be `name = value`"));
+    }
+    if line.contains(&0) {
+        return Err(format!("{name}: has a NUL in it"));
+    }
     if !is_for_file(&name) {
         return Err(format!("{name}: no such option; see trainyard --help"));
     }

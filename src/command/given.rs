@@ -71,6 +71,8 @@ pub(super) struct Given {
     drain_s: u64,
     user: Option<UserName>,
     log: LevelFilter,
+    /// Names of options that a file gives, and where.
+    pub(super) origins: Vec<(String, String)>,
 }
 
 impl Given {
@@ -90,6 +92,7 @@ impl Given {
             drain_s: 10,
             user: None,
             log: LevelFilter::Info,
+            origins: Vec::new(),
         }
     }
 
@@ -176,6 +179,7 @@ impl Given {
             drain_s: self.drain_s,
             user: self.user,
             log: self.log,
+            origins: self.origins,
         })
     }
 }

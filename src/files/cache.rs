@@ -27,6 +27,9 @@ const SETS: usize = BOARD.cached_files / CACHE_WAYS;
 /// Of so many files without a place for their bytes one is given another's place. Otherwise many
 /// files in turn would only drive each other out.
 const ADMISSION: u32 = 16;
+/// Reads of changes in one go. Where they come faster, everything is forgotten instead: the clients
+/// must not wait for whoever writes all the time.
+const EVENTS_READ_MAX: usize = 16;
 
 /// Where files are looked for, and how.
 #[derive(Clone, Copy)]
@@ -331,7 +334,10 @@ impl Cache {
     /// Forgets the files to which something happened.
     pub fn forget_changed(&mut self, files: &mut Files) {
         let mut buffer = [0; 4096];
-        while let Ok(events) = sys::events(self.watches.descriptor(), &mut buffer) {
+        for _ in 0..EVENTS_READ_MAX {
+            let Ok(events) = sys::events(self.watches.descriptor(), &mut buffer) else {
+                return;
+            };
             for event in events {
                 for index in 0..self.entries.len() {
                     let entry = &self.entries[index];
@@ -348,6 +354,7 @@ impl Cache {
                 }
             }
         }
+        self.clear(files);
     }
 
     /// Forgets everything.

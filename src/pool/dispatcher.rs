@@ -35,7 +35,8 @@ pub const WAITING_BYTES: usize = size_of::<Waiting>();
 
 const SIGNALS_TOKEN: u64 = LISTENERS_MAX as u64;
 const CONTROL_TOKEN: u64 = SIGNALS_TOKEN + 1;
-const REPORTS_TOKEN: u64 = CONTROL_TOKEN + 1;
+const MOUNTS_TOKEN: u64 = CONTROL_TOKEN + 1;
+const REPORTS_TOKEN: u64 = MOUNTS_TOKEN + 1;
 /// How often the gauges are looked at while clients wait.
 const WAITING_POLL_MS: u64 = 20;
 
@@ -190,9 +191,14 @@ impl<C: Crew> Dispatcher<C> {
             &signals,
             EpollEvent::new(EpollFlags::EPOLLIN, SIGNALS_TOKEN),
         )?;
-        if control.listener().is_open() {
-            let event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, CONTROL_TOKEN);
-            epoll.add(sys::borrow(control.listener()), event)?;
+        for (descriptor, flags, token) in [
+            (control.listener(), EpollFlags::EPOLLIN, CONTROL_TOKEN),
+            (keeper.mount_changes(), EpollFlags::EPOLLPRI, MOUNTS_TOKEN),
+        ] {
+            if descriptor.is_open() {
+                let event = EpollEvent::new(flags | EpollFlags::EPOLLET, token);
+                epoll.add(sys::borrow(descriptor), event)?;
+            }
         }
         let desk = Desk {
             tickets: TICKETS.take(),
@@ -249,7 +255,7 @@ impl<C: Crew> Dispatcher<C> {
             {
                 return Ok(Ended::Drained);
             }
-            let mut events = [EpollEvent::empty(); LISTENERS_MAX + 2 + WORKERS_MAX];
+            let mut events = [EpollEvent::empty(); LISTENERS_MAX + 3 + WORKERS_MAX];
             let count = match self.desk.epoll.wait(&mut events, self.timeout(now_ms)) {
                 Err(Errno::EINTR) => 0,
                 result => result?,
@@ -262,6 +268,7 @@ impl<C: Crew> Dispatcher<C> {
                         }
                     }
                     CONTROL_TOKEN => self.control.call(),
+                    MOUNTS_TOKEN => self.keeper.hurry(),
                     listener if listener < SIGNALS_TOKEN => {
                         let Desk { ring, tickets, .. } = &mut self.desk;
                         self.intake.accept(listener as usize, ring, tickets);

@@ -4,7 +4,7 @@
 use crate::files::Root;
 use crate::gauge::{Gauges, RootState};
 use crate::limits::{EJECTED_REST_MS, FAILED_REST_MS, ROOT_POLL_MS};
-use crate::sys::{Errno, Mount};
+use crate::sys::{self, Descriptor, Errno, Mount};
 
 /// Keeps the root for the dispatcher.
 pub struct Keeper {
@@ -20,6 +20,8 @@ pub struct Keeper {
     rests_until_ms: u64,
     faults: u64,
     next_ms: u64,
+    /// Tells of mounts and unmounts; none where the system does not.
+    changes: Descriptor,
 }
 
 impl Keeper {
@@ -35,11 +37,23 @@ impl Keeper {
             rests_until_ms: 0,
             faults: 0,
             next_ms: 0,
+            changes: sys::mount_changes().unwrap_or(Descriptor::NONE),
         };
         if root.is_there() {
             keeper.remember_mount();
         }
         keeper
+    }
+
+    /// Its event, `EPOLLPRI` and edge-triggered, means [`Keeper::hurry`].
+    pub(super) fn mount_changes(&self) -> &Descriptor {
+        &self.changes
+    }
+
+    /// Something was mounted or unmounted: looks at once, before the next mount can be taken for the
+    /// one before.
+    pub(super) fn hurry(&mut self) {
+        self.next_ms = 0;
     }
 
     /// The root's path.
@@ -120,11 +134,14 @@ impl Keeper {
     fn look_after_root(&mut self, gauges: Gauges, now_ms: u64) -> bool {
         let faults = gauges.faults();
         let has_faults = core::mem::replace(&mut self.faults, faults) != faults;
-        let is_elsewhere = match (self.mount, self.root.mount_now()) {
+        let now = self.root.mount_now();
+        let is_elsewhere = match (self.mount, now) {
             (Some(mount), Ok(now)) => mount != now,
             _ => false,
         };
-        if is_elsewhere {
+        if self.waits && now == Err(Errno::ENOENT) {
+            log::warn!("the root is not there any more; waiting for it");
+        } else if is_elsewhere {
             log::warn!("something was mounted or unmounted where the root is; it is let go");
             self.next_ms = now_ms;
         } else if self.has_device && self.mount.is_some_and(|mount| !mount.has_device()) {

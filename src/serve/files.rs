@@ -51,11 +51,17 @@ pub(super) fn open_root(path: &Path, waits: bool) -> Result<Root, String> {
 ///
 /// # Errors
 /// One line that says that it may not.
-pub(super) fn check_root(root: &Root, path: &Path) -> Result<(), String> {
-    if root.is_there() && root.read() == Err(Errno::EACCES) {
-        return Err(unreadable(path));
+pub(super) fn check_root(root: &Root, path: &Path, waits: bool) -> Result<(), String> {
+    if !root.is_there() || root.read() != Err(Errno::EACCES) {
+        return Ok(());
     }
-    Ok(())
+    let reason = unreadable(path);
+    if !waits {
+        return Err(reason);
+    }
+    log::warn!("{reason}; waiting for what is to be mounted there");
+    root.let_go()
+        .map_err(|errno| format!("{}: cannot be let go: {}", path.display(), errno.desc()))
 }
 
 fn unreadable(root: &Path) -> String {

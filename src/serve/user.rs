@@ -77,7 +77,7 @@ pub(super) fn become_found(found: Option<Ids>) -> Result<(), String> {
 
 fn ids_of(name: &UserName) -> Result<Ids, String> {
     let known = look_up(USERS, name.user.as_bytes())?;
-    let number = name.user.parse().ok();
+    let number = number_of(&name.user);
     let (user, own_group) = match (known, number) {
         (Some(entry), _) => (entry.number, Some(entry.rest)),
         (None, Some(number)) => (number, None),
@@ -94,10 +94,15 @@ fn ids_of(name: &UserName) -> Result<Ids, String> {
         })?,
         Some(group) => look_up(GROUPS, group.as_bytes())?
             .map(|entry| entry.number)
-            .or_else(|| group.parse().ok())
+            .or_else(|| number_of(group))
             .ok_or_else(|| format!("--user {name}: no group {group} in {GROUPS}"))?,
     };
     Ok(Ids { user, group })
+}
+
+/// A number of a user or group. To the kernel the highest one means: as it was (setresuid(2)).
+fn number_of(name: &str) -> Option<u32> {
+    name.parse().ok().filter(|number| *number != u32::MAX)
 }
 
 /// What a line of either file tells.

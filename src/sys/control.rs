@@ -1,7 +1,7 @@
 //! A socket by which programs of the same machine ask this one for something. It has an abstract name
 //! (unix(7)): nothing of it stays in the file system.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, getsockopt, listen,
@@ -23,6 +23,16 @@ pub fn listen_locally(name: &str) -> Result<Descriptor, Errno> {
     )?;
     listen(&opened, Backlog::new(4)?)?;
     Ok(opened.into())
+}
+
+/// Who listens at the other end of a connected Unix socket: the process and the user that it was when it
+/// began to, as SO_PEERCRED of unix(7) says.
+///
+/// # Errors
+/// What getsockopt(2) says.
+pub fn listener_of(connected: &impl AsFd) -> Result<(i32, u32), Errno> {
+    let credentials = getsockopt(connected, sockopt::PeerCredentials)?;
+    Ok((credentials.pid(), credentials.uid()))
 }
 
 /// Takes the next one who asks, and says which user that is.

@@ -18,14 +18,14 @@ mod user;
 mod watch;
 
 pub use bell::Bell;
-pub use control::{accept_local, listen_locally};
+pub use control::{accept_local, listen_locally, listener_of};
 pub use descriptor::{Descriptor, borrow, is_writable, write};
 pub use file::{
     Directory, Opened, advise_needed, getdents, open_beneath, open_file, open_folder,
     open_followed, read_at, read_cars, rewind, send_file,
 };
 pub use interface::{add_gateway, raise_interface, set_address};
-pub use mount::{Mount, leave_working_folder, no_folder, read_from_device};
+pub use mount::{Mount, leave_working_folder, mount_changes, no_folder, read_from_device};
 pub use nix::errno::Errno;
 pub use process::{
     Exit, abort, become_child, close_all_but, exit_now, fork, heap_bytes, keep_one_heap,
@@ -33,8 +33,8 @@ pub use process::{
 };
 pub use shared::shared_counters;
 pub use socket::{
-    Peer, Received, accept, cork, listen, listen_unix, pair, peer, receive, receive_message, send,
-    send_message, shutdown_write, unacknowledged,
+    Peer, Received, abort_at_close, accept, cork, listen, listen_unix, pair, peer, receive,
+    receive_message, send, send_message, shutdown_write, unacknowledged,
 };
 
 pub use supervise::{Name, adopt_listener, datagrams_to};

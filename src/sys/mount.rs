@@ -55,6 +55,14 @@ impl Mount {
     }
 }
 
+/// What tells of every mount and unmount by `EPOLLPRI`, edge-triggered: mountinfo of proc(5).
+///
+/// # Errors
+/// `ENOENT` where proc(5) is not mounted.
+pub fn mount_changes() -> Result<Descriptor, Errno> {
+    super::open_followed(c"/proc/self/mountinfo")
+}
+
 /// A descriptor that stands for a folder that is not there: every open beneath it is `ENOTDIR`.
 ///
 /// # Errors

@@ -194,6 +194,20 @@ pub fn cork(socket: RawFd, holds: bool) {
     unsafe { libc::setsockopt(socket, libc::IPPROTO_TCP, libc::TCP_CORK, room, size) };
 }
 
+/// Makes the close a reset, by which the client knows that not all has come: SO_LINGER of socket(7).
+pub fn abort_at_close(socket: RawFd) {
+    let value = libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    let (room, size) = (
+        (&raw const value).cast(),
+        size_of::<libc::linger>() as libc::socklen_t,
+    );
+    // SAFETY: the kernel reads one struct linger. A failure means that the connection is gone already.
+    unsafe { libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_LINGER, room, size) };
+}
+
 /// Tells the client that nothing more follows; it may still send.
 pub fn shutdown_write(socket: RawFd) {
     // SAFETY: no memory is passed. A failure means that the connection is gone already.

@@ -107,6 +107,10 @@ impl Worker {
         self.leave_listing(slot);
         self.forget_request(slot);
         let connection = self.connections.get(slot);
+        if connection.phase == Phase::Page {
+            // Over HTTP/1.0 a listing ends with the connection: this one is not whole.
+            sys::abort_at_close(connection.socket.raw());
+        }
         connection.socket.close();
         connection.phase = Phase::Ended;
         let client = connection.client;

@@ -152,11 +152,10 @@ impl<'a> Responder<'a> {
                 error(Status::FORBIDDEN, manner, reader(), out, |_| {})
             }
             Err(Fault::NotFound) => self.respond_missing(request, manner, out),
-            Err(fault @ (Fault::Full | Fault::Io)) => {
-                if fault == Fault::Io {
-                    self.setting.gauges.report_fault();
-                }
-                busy(manner, reader(), out)
+            Err(Fault::Full) => busy(manner, reader(), out),
+            Err(Fault::Io) => {
+                self.setting.gauges.report_fault();
+                unreadable(manner, reader(), out)
             }
             Err(fault) => error(status_of(fault), manner, reader(), out, |_| {}),
         }

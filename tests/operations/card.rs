@@ -198,6 +198,86 @@ fn an_empty_folder_is_waited_for() {
 }
 
 #[test]
+fn a_root_has_several_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let card = folder.path().join("card");
+    let root = card.join("sub");
+    fs::create_dir_all(&root).unwrap();
+    old_file(&root.join("file"), 7, 1000);
+    let link = folder.path().join("link");
+    symlink(&card, &link).unwrap();
+    let server = serve(&link.join("sub"), &[]);
+    for named in [
+        card.clone(),
+        link.clone(),
+        card.join("../card/sub/"),
+        link.join("sub"),
+    ] {
+        let (code, _, error) = run(&["eject", named.to_str().unwrap()]);
+        assert_eq!(code, 0, "{named:?}: {error}");
+        assert_eq!(http(&server).get("/file", &[]).status, 503, "{named:?}");
+        server.signal(Signal::SIGHUP);
+        wait_until("the root", LIMIT, || {
+            http(&server).get("/file", &[]).status == 200
+        });
+    }
+    for other in ["other", "car", "card/sub/file"] {
+        let other = folder.path().join(other);
+        let (code, ..) = run(&["eject", other.to_str().unwrap()]);
+        assert_eq!(code, 1, "{other:?}");
+    }
+    assert_eq!(http(&server).get("/file", &[]).status, 200);
+    server.stop();
+}
+
+/// Anybody can take a name, but must not get in the way of who asks.
+#[test]
+fn who_only_looks_like_a_server_is_not_heard() {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(folder.path(), &[]);
+    // One process has the number of nobody, the other is this one, and floods.
+    let _squatter =
+        UnixListener::bind_addr(&SocketAddr::from_abstract_name("trainyard/eject/1/x").unwrap())
+            .unwrap();
+    let own = format!("trainyard/eject/{}", std::process::id());
+    let flood = UnixListener::bind_addr(&SocketAddr::from_abstract_name(own).unwrap()).unwrap();
+    std::thread::spawn(move || {
+        for stream in flood.incoming() {
+            let mut stream = stream.unwrap();
+            while stream.write_all(b"gone \x1b[31m").is_ok() {}
+        }
+    });
+    eject(folder.path());
+    assert_eq!(http(&server).get("/", &[]).status, 503);
+    server.stop();
+}
+
+/// Over HTTP/1.0 nothing but the connection's end tells where a listing ends.
+#[test]
+fn a_listing_that_is_broken_off_does_not_look_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..20_000 {
+        let name = format!("{number:0>90}");
+        fs::write(folder.path().join(name), b"").unwrap();
+    }
+    let server = serve(folder.path(), &[]);
+    let mut stream = TcpStream::connect(server.addresses[1]).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    stream.read_exact(&mut [0; 1000]).unwrap();
+    eject(folder.path());
+    let ended = std::io::copy(&mut stream, &mut std::io::sink());
+    assert_eq!(
+        ended.map_err(|error| error.kind()).unwrap_err(),
+        std::io::ErrorKind::ConnectionReset
+    );
+    server.stop();
+}
+
+#[test]
 fn eject_says_what_is_wrong() {
     for (arguments, expected, words) in [
         (&["eject", "/x", "y"][..], 2, "unexpected argument"),

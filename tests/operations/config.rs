@@ -123,6 +123,32 @@ fn errors_name_file_and_line() {
         fs::write(config, format!("# first\n\n{line}\n")).unwrap();
         refused(&[&at(3), word]);
     }
+    for (bytes, word) in [
+        (&b"root = a\0b\n"[..], "root: has a NUL"),
+        (b"= x\n", "has no name"),
+    ] {
+        fs::write(config, bytes).unwrap();
+        refused(&[&at(1), word]);
+    }
+    // What shows only when the server starts.
+    for (line, word) in [
+        ("user = no-such-user", "user no-such-user: no user"),
+        ("root = /no/such/folder", "/no/such/folder: no such folder"),
+        ("push = /no/such/file", "push /no/such/file: no such file"),
+    ] {
+        // With the mark that some editors put in front.
+        fs::write(config, format!("\u{feff}# first\n{line}\n")).unwrap();
+        let mut options = vec!["serve", "--config", config];
+        options.extend(["--http", "127.0.0.1:0", "--train", "none"]);
+        if !line.starts_with("user") && nix::unistd::geteuid().is_root() {
+            options.extend(["--user", "root"]);
+        }
+        let mut command = program::command("trainyard");
+        let output = command.args(&options).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains(&(at(2) + word)), "{error}");
+    }
     fs::write(config, vec![b'#'; 1 << 20]).unwrap();
     refused(&["--config", config, "at most"]);
     fs::remove_file(config).unwrap();

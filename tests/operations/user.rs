@@ -204,6 +204,8 @@ fn a_user_that_cannot_be_is_refused() {
         ("no-such-user", &["no-such-user", "/etc/passwd"][..]),
         ("nobody:no-such-group", &["no-such-group", "/etc/group"]),
         ("4321", &["4321", "/etc/passwd", "4321:4321"]),
+        ("nobody:4294967295", &["no group 4294967295"]),
+        ("4294967295", &["no user 4294967295"]),
     ] {
         assert_refused(serve(root).args(["--user", given]), words);
     }
@@ -261,8 +263,15 @@ fn only_root_and_its_own_user_may_eject_a_servers_root() {
     let output = eject(4322);
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8(output.stderr).unwrap();
-    let expected = format!("process {} is not to be asked", server.pid());
-    assert!(error.contains(&expected), "{error}");
+    assert!(error.contains("run this as root"), "{error}");
+    // Another's server does not keep a user from asking for its own.
+    let mut command = Command::new(&program);
+    command.args(["serve", ".", "--train", "none", "--http", "127.0.0.1:0"]);
+    command.current_dir(folder.path()).uid(4322).gid(4322);
+    let own = Server::as_whoever_it_chooses(command);
+    assert_eq!(eject(4322).status.code(), Some(0));
+    assert_eq!(super::get(&own, "/").status, 503);
+    own.stop();
     assert_eq!(super::get(&server, "/").status, 200);
     for user in [4321, 0] {
         assert_eq!(eject(user).status.code(), Some(0));
