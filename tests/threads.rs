@@ -121,8 +121,8 @@ fn workers_without_clients_cost_nothing() {
     let before = all();
     std::thread::sleep(Duration::from_secs(2));
     let times = all() - before;
-    // The emulator's own thread may.
-    assert!(times <= if is_emulated() { 50 } else { 0 }, "{times} times");
+    // The main thread looks after the root; the emulator's own thread may wake up too.
+    assert!(times <= if is_emulated() { 60 } else { 8 }, "{times} times");
     server.stop();
 }
 
