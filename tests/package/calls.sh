@@ -54,8 +54,8 @@ trace_calls() {
   touch "$work/calls.$1.$2"
   chmod 666 "$work/calls.$1.$2"
   # Becoming another user is systemd's work there, so it is not the server's here.
-  # shellcheck disable=SC2086 # a prefix of words
-  timeout 60 setpriv --reuid 65534 --regid 65534 --clear-groups ${runner/ / -strace -D $work/calls.$1.$2 } "$work/contents/$1/usr/bin/trainyard" serve "$work/served" \
+  timeout 60 setpriv --reuid 65534 --regid 65534 --clear-groups \
+    "$runner" -strace -D "$work/calls.$1.$2" "$work/contents/$1/usr/bin/trainyard" serve "$work/served" \
     --http 127.0.0.1:0 --train 127.0.0.1:0 --pool "$2" --workers 2 --access-log --wait-root >"$said" 2>&1 &
   server=$!
   wait_for "$1 in the $2 pool" grep -qx ready "$said"
