@@ -41,6 +41,7 @@ check_card_is_served() {
   sum=$(sha256sum <"$work/first")
   put_in first
   wait_for "the card's file" serves_film
+  wait_for "the status of a server with a card" has_status serving
   [ "$(is_mounted)" = "${card}p1" ] || fail "what is mounted is not the card's first partition"
   options=,$(inside findmnt --noheadings --output OPTIONS /srv/trainyard),
   for option in ro noatime nosuid nodev noexec; do
