@@ -137,34 +137,58 @@ step_examples() { cargo test --no-fail-fast --doc; }
 # The tests are always programs of this machine; what they start are the programs of the target. Naming
 # the tests includes those which a plain `cargo test` leaves out for want of tools.
 step_integration() {
-  local file tests=()
+  local file test tests=()
   for file in tests/*.rs; do
-    file=${file##*/}
-    tests+=(--test "${file%.rs}")
+    test=$(basename "$file" .rs)
+    if [ "$1" = host ] || [[ " $host_tests " != *" $test "* ]]; then tests+=("$test"); fi
   done
   [ ${#tests[@]} -gt 20 ] || die "the integration tests are not found: ${tests[*]}"
+  # The code of armv6 is that of armv7 but for the instructions: what moves bytes shows whether those
+  # are right.
+  if [ "$1" = armv6 ]; then tests=(artefacts end_to_end wire http train_get); fi
   name_programs "$1"
-  if [ "$1" = armv6 ]; then
-    # The code is that of armv7 but for the instructions: what moves bytes shows whether those are right.
-    tests=(--test artefacts --test end_to_end --test wire --test http --test train_get)
-  fi
-  cargo test --no-fail-fast "${tests[@]}"
+  run_tests "${tests[@]}"
 }
 
 # Once more with the thread pool, those that start a server. What is about processes says that it is
 # left out, as do the tests of threads in the step before.
 step_threads() {
-  local file tests=()
+  local file test tests=()
   for file in tests/*.rs; do
+    test=$(basename "$file" .rs)
+    if [ "$1" != host ] && [[ " $host_tests " == *" $test "* ]]; then continue; fi
     # The test may be in parts, in a folder of its name.
-    if grep -qrs 'common::server::' "$file" "${file%.rs}"; then
-      file=${file##*/}
-      tests+=(--test "${file%.rs}")
-    fi
+    if grep -qrs 'common::server::' "$file" "${file%.rs}"; then tests+=("$test"); fi
   done
   [ ${#tests[@]} -gt 10 ] || die "the tests that start a server are not found: ${tests[*]}"
   name_programs "$1"
-  TRAINYARD_POOL=thread cargo test --no-fail-fast "${tests[@]}"
+  export TRAINYARD_POOL=thread
+  run_tests "${tests[@]}"
+}
+
+# These start no program of the target, but themselves, or this machine's: once is enough.
+host_tests="fuzz_corpus handover_model http_functions memory panic seal tidy"
+# These wait for deadlines of half a minute, and do little else.
+waiting_tests="deadlines http_deadlines"
+
+# run_tests TEST…: those that wait do so beside the others; what they say comes at the end.
+run_tests() {
+  local test waiting=() others=() said waiter status=0
+  for test in "$@"; do
+    if [[ " $waiting_tests " == *" $test "* ]]; then waiting+=(--test "$test"); else others+=(--test "$test"); fi
+  done
+  if [ ${#waiting[@]} = 0 ]; then
+    cargo test --no-fail-fast "${others[@]}"
+    return
+  fi
+  said=$(mktemp)
+  cargo test --no-fail-fast "${waiting[@]}" >"$said" 2>&1 &
+  waiter=$!
+  cargo test --no-fail-fast "${others[@]}" || status=$?
+  wait "$waiter" || status=$?
+  cat "$said"
+  rm "$said"
+  return "$status"
 }
 
 # Whether root can give a systemd its own processes, mounts, network and control groups here.
