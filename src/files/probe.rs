@@ -3,14 +3,12 @@
 use core::ffi::CStr;
 use std::os::fd::RawFd;
 
-use heapless::Vec;
-
-use crate::limits::NAME_BYTES;
-use crate::sys::{self, Descriptor, Errno};
+use crate::sys::{self, Errno};
 
 /// Files that are tried: one that cannot be read may have a bad block.
 const FILES_TRIED_MAX: usize = 4;
-/// Folders that are gone down in search of files.
+/// Folders that are gone into in search of files, and how deep.
+const FOLDERS_TRIED_MAX: usize = 16;
 const DEPTH_MAX: usize = 4;
 /// Bytes of entries that are read of each folder.
 const ENTRIES_BYTES: usize = 4096;
@@ -27,61 +25,74 @@ pub(super) fn is_filled(folder: RawFd) -> Result<bool, Errno> {
 }
 
 /// Reads the beginning of the first files in a folder, or beneath it, past the page cache, until one
-/// can be read. What cannot be tried that way is no fault.
+/// can be read. Returns whether one could: what cannot be tried that way is no fault.
 ///
 /// # Errors
 /// `EIO` and the like if none of those that were tried could be read, or the folder itself.
-pub(super) fn probe(folder: RawFd) -> Result<(), Errno> {
-    let mut below = Descriptor::NONE;
-    let mut probed = Ok(());
-    for _ in 0..DEPTH_MAX {
-        let raw = if below.is_open() { below.raw() } else { folder };
-        let found = probe_one(raw);
-        below.close();
-        match found {
-            Ok(Some(next)) => below = next,
-            Ok(None) => return Ok(()),
-            Err(errno) => {
-                probed = Err(errno);
+pub(super) fn probe(folder: RawFd) -> Result<bool, Errno> {
+    let mut search = Search {
+        files: FILES_TRIED_MAX,
+        folders: FOLDERS_TRIED_MAX,
+        fault: None,
+    };
+    let is_read = search.read_one(folder, DEPTH_MAX)?;
+    match search.fault {
+        Some(errno) if !is_read => Err(errno),
+        _ => Ok(is_read),
+    }
+}
+
+/// A search for a file that can be read.
+struct Search {
+    /// How many more files that cannot be read are tried.
+    files: usize,
+    /// How many more folders are gone into.
+    folders: usize,
+    /// Why the last one could not be read.
+    fault: Option<Errno>,
+}
+
+impl Search {
+    /// Whether a file can be read in this folder, or at most `depth` folders down.
+    fn read_one(&mut self, folder: RawFd, depth: usize) -> Result<bool, Errno> {
+        sys::rewind(folder)?;
+        let mut buffer = [0; ENTRIES_BYTES];
+        for name in sys::getdents(folder, &mut buffer)? {
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let is_read = match sys::read_from_device(folder, name) {
+                Ok(size) => Ok(size > 0),
+                // What a folder says to that, and every file where it is not possible at all.
+                Err(Errno::EINVAL | Errno::EISDIR) => self.go_into(folder, name, depth),
+                Err(errno) => Err(errno),
+            };
+            match is_read {
+                Ok(true) => return Ok(true),
+                Err(errno) if is_of_device(errno) => {
+                    self.fault = Some(errno);
+                    self.files -= 1;
+                }
+                // Empty, or no file at all, or not to be read by this user.
+                Ok(false) | Err(_) => {}
+            }
+            if self.files == 0 {
                 break;
             }
         }
+        Ok(false)
     }
-    below.close();
-    probed
-}
 
-/// Tries the files of one folder. Without any, the first folder in it is where to go on.
-fn probe_one(folder: RawFd) -> Result<Option<Descriptor>, Errno> {
-    sys::rewind(folder)?;
-    let mut buffer = [0; ENTRIES_BYTES];
-    let mut fault = None;
-    let mut tried = 0;
-    let mut next: Option<Vec<u8, NAME_BYTES>> = None;
-    for name in sys::getdents(folder, &mut buffer)? {
-        match sys::read_from_device(folder, name) {
-            Ok(1..) => return Ok(None),
-            Err(Errno::EISDIR) if !matches!(name.to_bytes(), b"." | b"..") => {
-                next = next.or_else(|| Vec::from_slice(name.to_bytes_with_nul()).ok());
-            }
-            Err(errno) if is_of_device(errno) => fault = Some(errno),
-            // Empty, or no file at all, or not to be read in this way.
-            Ok(0) | Err(_) => continue,
+    /// The same for a folder in this one; no file is one.
+    fn go_into(&mut self, folder: RawFd, name: &CStr, depth: usize) -> Result<bool, Errno> {
+        if depth == 0 || self.folders == 0 {
+            return Ok(false);
         }
-        tried += usize::from(fault.is_some());
-        if tried == FILES_TRIED_MAX {
-            break;
-        }
-    }
-    if let Some(errno) = fault {
-        return Err(errno);
-    }
-    let Some(next) = next else { return Ok(None) };
-    let name = CStr::from_bytes_with_nul(&next).expect("NUL is at its end");
-    match sys::open_file(folder, name) {
-        Ok(next) => Ok(Some(next)),
-        Err(errno) if is_of_device(errno) => Err(errno),
-        Err(_) => Ok(None),
+        let mut below = sys::open_folder_in(folder, name)?;
+        self.folders -= 1;
+        let is_read = self.read_one(below.raw(), depth - 1);
+        below.close();
+        is_read
     }
 }
 
@@ -102,23 +113,34 @@ fn is_of_device(errno: Errno) -> bool {
 mod tests {
     use super::*;
 
-    fn open(path: &std::path::Path) -> Descriptor {
+    fn open(path: &std::path::Path) -> sys::Descriptor {
         let path = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
         sys::open_folder(&path).unwrap()
     }
 
     #[test]
-    fn a_folder_of_a_device_that_answers_is_well() {
+    fn a_file_is_found_beneath_folders() {
         let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
         let mut descriptor = open(folder.path());
         assert_eq!(is_filled(descriptor.raw()), Ok(false));
-        assert_eq!(probe(descriptor.raw()), Ok(()), "nothing to try");
-        std::fs::create_dir_all(folder.path().join("a/b")).unwrap();
-        std::fs::write(folder.path().join("a/b/file"), b"bytes").unwrap();
+        assert_eq!(probe(descriptor.raw()), Ok(false), "nothing to try");
+        for name in ["empty/one", "empty/two", "films/new/today"] {
+            std::fs::create_dir_all(path(name)).unwrap();
+        }
+        std::fs::write(path("films/nothing"), b"").unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", path("link")).unwrap();
         assert_eq!(is_filled(descriptor.raw()), Ok(true));
+        assert_eq!(probe(descriptor.raw()), Ok(false), "nothing to read");
+        std::fs::write(path("films/new/today/film"), b"bytes").unwrap();
+        let name = std::ffi::CString::new("film").unwrap();
+        let mut deepest = open(&path("films/new/today"));
+        // Some file systems cannot do it; then nothing is tried, however deep.
+        let is_possible = sys::read_from_device(deepest.raw(), &name) == Ok(5);
         for _ in 0..2 {
-            assert_eq!(probe(descriptor.raw()), Ok(()));
+            assert_eq!(probe(descriptor.raw()), Ok(is_possible));
         }
         descriptor.close();
+        deepest.close();
     }
 }

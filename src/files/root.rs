@@ -107,7 +107,7 @@ impl Root {
     pub fn come_back(&self) -> Result<(), Errno> {
         let mut folder = sys::open_folder(self.path)?;
         let filled = probe::is_filled(folder.raw()).and_then(|is_filled| match is_filled {
-            true => probe::probe(folder.raw()),
+            true => probe::probe(folder.raw()).map(drop),
             false => Err(Errno::ENODATA),
         });
         match filled {
@@ -128,7 +128,7 @@ impl Root {
         let (mut folder, _) = self.open_at(c".")?;
         let probed = probe::probe(folder.raw());
         folder.close();
-        probed
+        probed.map(drop)
     }
 
     /// On what its path lies now, whether or not that is open.

@@ -71,6 +71,17 @@ pub fn open_file(folder: RawFd, name: &CStr) -> Result<Descriptor, Errno> {
         .map(Descriptor::from_raw)
 }
 
+/// Opens the folder `name` in the open `folder`, but not through a symbolic link.
+///
+/// # Errors
+/// `ENOTDIR` for anything else, and what open(2) says.
+pub fn open_folder_in(folder: RawFd, name: &CStr) -> Result<Descriptor, Errno> {
+    let flags = READ | libc::O_NOFOLLOW | libc::O_DIRECTORY;
+    // SAFETY: name ends in NUL.
+    retry(|| i64::from(unsafe { libc::openat(folder, name.as_ptr(), flags) }))
+        .map(Descriptor::from_raw)
+}
+
 /// Opens the file `path` for reading, as on any command line: symbolic links are followed.
 pub fn open_followed(path: &CStr) -> Result<Descriptor, Errno> {
     // SAFETY: path ends in NUL.

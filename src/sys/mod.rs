@@ -22,7 +22,7 @@ pub use control::{accept_local, listen_locally, listener_of};
 pub use descriptor::{Descriptor, borrow, is_writable, write};
 pub use file::{
     Directory, Opened, advise_needed, getdents, open_beneath, open_file, open_folder,
-    open_followed, read_at, read_cars, rewind, send_file,
+    open_folder_in, open_followed, read_at, read_cars, rewind, send_file,
 };
 pub use interface::{add_gateway, raise_interface, set_address};
 pub use mount::{Mount, leave_working_folder, mount_changes, no_folder, read_from_device};
