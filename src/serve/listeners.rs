@@ -69,6 +69,18 @@ pub(super) fn open(options: &Options, passed: Vec<Passed>) -> Result<Listening, 
     for socket in passed {
         listening.adopt(&socket, train)?;
     }
+    for (bound, wanted, name) in [
+        (&listening.train, &options.train, "train"),
+        (&listening.http, &options.http, "http"),
+    ] {
+        // Whoever connects would be left waiting by a socket that nobody serves.
+        if !bound.is_empty() && wanted.is_empty() {
+            return Err(format!(
+                "{name} is none, but LISTEN_FDS has a socket called {name}: disable its socket unit, \
+                 or leave out none"
+            ));
+        }
+    }
     if listening.train.is_empty() || !options.train_is_default {
         for address in &options.train {
             listening.open(address, train)?;

@@ -1,12 +1,14 @@
 //! A socket by which programs of the same machine ask this one for something. It has an abstract name
 //! (unix(7)): nothing of it stays in the file system.
 
-use std::os::fd::{AsFd, AsRawFd};
+use core::time::Duration;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, getsockopt, listen,
-    socket, sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, connect, getsockopt,
+    listen, setsockopt, socket, sockopt,
 };
+use nix::sys::time::TimeVal;
 
 use super::{Descriptor, Errno, borrow};
 
@@ -23,6 +25,26 @@ pub fn listen_locally(name: &str) -> Result<Descriptor, Errno> {
     )?;
     listen(&opened, Backlog::new(4)?)?;
     Ok(opened.into())
+}
+
+/// Connects to such a socket, within this time. What is sent and received by it blocks.
+///
+/// # Errors
+/// `EAGAIN` when too many others ask, and what connect(2) says.
+pub fn connect_locally(name: &str, wait: Duration) -> Result<OwnedFd, Errno> {
+    let opened = socket(
+        AddressFamily::Unix,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
+    let wait = TimeVal::new(0, wait.as_micros().try_into().unwrap_or(0));
+    setsockopt(&opened, sockopt::SendTimeout, &wait)?;
+    connect(
+        opened.as_raw_fd(),
+        &UnixAddr::new_abstract(name.as_bytes())?,
+    )?;
+    Ok(opened)
 }
 
 /// Who listens at the other end of a connected Unix socket: the process and the user that it was when it

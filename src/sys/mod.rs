@@ -18,7 +18,7 @@ mod user;
 mod watch;
 
 pub use bell::Bell;
-pub use control::{accept_local, listen_locally, listener_of};
+pub use control::{accept_local, connect_locally, listen_locally, listener_of};
 pub use descriptor::{Descriptor, borrow, is_writable, write};
 pub use file::{
     Directory, Opened, advise_needed, getdents, open_beneath, open_file, open_folder,

@@ -56,9 +56,8 @@ fn adopt(listener: &Descriptor, defer_s: Option<u32>) -> Result<Name, Errno> {
         return Ok(Name::Unix(path.map(Into::into).unwrap_or_default()));
     }
     setsockopt(&socket, sockopt::TcpNoDelay, &true)?;
-    if let Some(seconds) = defer_s {
-        defer_accept(listener.raw(), seconds)?;
-    }
+    // It may still be set by the server before, which may have had other options.
+    defer_accept(listener.raw(), defer_s.unwrap_or(0))?;
     Ok(Name::Ip(address_of(&name)))
 }
 

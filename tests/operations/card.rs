@@ -67,6 +67,7 @@ fn held(server: &Server, folder: &Path) -> Vec<PathBuf> {
 
 #[track_caller]
 fn eject(root: &Path) {
+    let _all_answer = super::while_all_answer();
     let (code, output, error) = run(&["eject", root.to_str().unwrap()]);
     assert_eq!(code, 0, "{error}");
     assert_eq!(output, format!("{}: let go\n", root.display()));
@@ -213,6 +214,7 @@ fn a_root_has_several_names() {
         card.join("../card/sub/"),
         link.join("sub"),
     ] {
+        let _all_answer = super::while_all_answer();
         let (code, _, error) = run(&["eject", named.to_str().unwrap()]);
         assert_eq!(code, 0, "{named:?}: {error}");
         assert_eq!(http(&server).get("/file", &[]).status, 503, "{named:?}");
@@ -250,6 +252,32 @@ fn who_only_looks_like_a_server_is_not_heard() {
             while stream.write_all(b"gone \x1b[31m").is_ok() {}
         }
     });
+    eject(folder.path());
+    assert_eq!(http(&server).get("/", &[]).status, 503);
+    server.stop();
+}
+
+/// However many names are taken, also that of a server to come.
+#[test]
+fn a_server_whose_name_is_taken_is_asked_by_another() {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+
+    let folder = tempfile::tempdir().unwrap();
+    let last: u32 = fs::read_to_string("/proc/loadavg")
+        .unwrap()
+        .split_ascii_whitespace()
+        .last()
+        .and_then(|number| number.parse().ok())
+        .unwrap();
+    let taken: Vec<_> = (last + 1..last + 500)
+        .filter_map(|process| {
+            let name = format!("trainyard/eject/{process}");
+            UnixListener::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).ok()
+        })
+        .collect();
+    assert!(taken.len() > 400, "{}", taken.len());
+    let server = serve(folder.path(), &[]);
     eject(folder.path());
     assert_eq!(http(&server).get("/", &[]).status, 503);
     server.stop();

@@ -11,7 +11,7 @@ use trainyard::limits::{PULSE_MS, STUCK_MS};
 use super::common::client::{large_file, stopped_reader};
 use super::common::http::{Client, get, old_file};
 use super::common::program::is_emulated;
-use super::common::server::{LIMIT, Pool, Server, is_for};
+use super::common::server::{LIMIT, Pool, Server, is_for, run};
 use super::common::{at_once, wait_until};
 
 fn send(signal: Signal, process: i32) {
@@ -25,6 +25,33 @@ fn clients(server: &Server) -> Vec<Client<std::net::TcpStream>> {
         assert_eq!(client.get("/file", &[]).status, 200);
     }
     clients
+}
+
+#[test]
+fn who_takes_the_place_of_a_child_that_held_the_root_does_not_hold_it() {
+    if !is_for(Pool::Process, "a child that is stuck") {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    old_file(&root.path().join("file"), 1, 3000);
+    let server = Server::http(root.path(), &["--workers", "2"]);
+    let eject = || {
+        let _all_answer = super::while_all_answer();
+        run(&["eject", root.path().to_str().unwrap()])
+    };
+    let stuck = server.children()[0];
+    send(Signal::SIGSTOP, stuck);
+    let (code, _, error) = eject();
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("a worker has not let go"), "{error}");
+    send(Signal::SIGKILL, stuck);
+    wait_until("another child", LIMIT, || {
+        let children = server.children();
+        children.len() == 2 && !children.contains(&stuck)
+    });
+    let (code, _, error) = eject();
+    assert_eq!(code, 0, "{error}");
+    server.stop();
 }
 
 #[test]
@@ -73,6 +100,7 @@ fn who_is_stopped_all_at_once_is_not_stuck() {
     let mut kept = clients(&server);
     // Long enough for them to be called once, if their rest is taken for one.
     std::thread::sleep(Duration::from_millis(3 * PULSE_MS));
+    let nobody_asks = super::while_one_does_not_answer();
     let mut all = server.children();
     all.push(server.pid());
     all.iter()
@@ -83,6 +111,7 @@ fn who_is_stopped_all_at_once_is_not_stuck() {
         send(Signal::SIGCONT, process);
         std::thread::sleep(Duration::from_millis(100));
     }
+    drop(nobody_asks);
     std::thread::sleep(Duration::from_millis(3 * PULSE_MS));
     for client in &mut kept {
         assert_eq!(client.get("/file", &[]).status, 200);

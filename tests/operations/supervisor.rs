@@ -120,6 +120,53 @@ fn a_socket_that_does_not_fit_is_told() {
     }
 }
 
+#[test]
+fn a_socket_of_a_protocol_that_is_none_is_told() {
+    let root = tempfile::tempdir().unwrap();
+    let (socket, _) = listener();
+    for (name, other) in [("http", "train"), ("train", "http")] {
+        let mut command = with_sockets(&[(&socket, name)]);
+        command.arg(root.path()).arg(format!("--{name}=none"));
+        command.arg(format!("--{other}=127.0.0.1:0"));
+        add_user(&mut command);
+        let output = command.output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        let expected = format!("{name} is none, but LISTEN_FDS has a socket called {name}");
+        assert!(
+            error.contains(&expected) && error.lines().count() == 1,
+            "{error}"
+        );
+    }
+}
+
+/// A socket outlives the server, and what one server has set is not what the next one wants.
+#[test]
+fn a_pushed_file_comes_at_once_also_on_a_socket_that_was_for_asking() {
+    let root = tempfile::tempdir().unwrap();
+    old_file(&root.path().join("file"), 2, 3000);
+    let (train, at) = listener();
+    for push in [&[][..], &["--push"]] {
+        let mut command = with_sockets(&[(&train, "train")]);
+        command.arg(root.path()).args(["--http", "none"]);
+        if let [option] = push {
+            command.arg(option).arg(root.path().join("file"));
+        }
+        let server = Server::from_command(command);
+        let start = Instant::now();
+        let mut stream = TcpStream::connect(at).unwrap();
+        if push.is_empty() {
+            ask(&mut stream, b"file", &[]).unwrap();
+        } else {
+            stream.set_read_timeout(Some(LIMIT)).unwrap();
+            std::io::Read::read_exact(&mut stream, &mut [0; 4]).unwrap();
+            let took = start.elapsed();
+            assert!(took < Duration::from_millis(900), "{took:?}");
+        }
+        server.stop();
+    }
+}
+
 /// One server after the other on the same socket, while clients come without a pause: each of them
 /// gets its file.
 #[test]
@@ -336,6 +383,7 @@ fn a_dispatcher_that_is_stuck_is_silent() {
     let told = Told::new(false);
     let server = watched(root.path(), &told);
     assert!(told.next().starts_with("WATCHDOG=1\n"));
+    let nobody_asks = super::while_one_does_not_answer();
     server.signal(Signal::SIGSTOP);
     // What was on its way.
     std::thread::sleep(Duration::from_millis(100));
@@ -344,6 +392,7 @@ fn a_dispatcher_that_is_stuck_is_silent() {
     std::thread::sleep(WATCHDOG);
     assert!(told.socket.recv(&mut [0; 4096]).is_err());
     server.signal(Signal::SIGCONT);
+    drop(nobody_asks);
     told.socket.set_nonblocking(false).unwrap();
     assert!(told.next().starts_with("WATCHDOG=1\n"));
     server.stop();

@@ -258,6 +258,7 @@ fn only_root_and_its_own_user_may_eject_a_servers_root() {
     let eject = |user| {
         let mut command = Command::new(&program);
         command.arg("eject").arg(folder.path()).uid(user).gid(user);
+        let _all_answer = super::while_all_answer();
         command.output().unwrap()
     };
     let output = eject(4322);

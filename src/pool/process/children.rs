@@ -135,7 +135,14 @@ impl ProcessPool {
                 return Err(errno);
             }
         };
-        desk.watch(&fd, child, EpollFlags::EPOLLIN)?;
+        if let Err(errno) = desk.watch(&fd, child, EpollFlags::EPOLLIN) {
+            sys::kill_child(pid);
+            fd.close();
+            child_fd.close();
+            return Err(errno);
+        }
+        // The child has the root as it is now, so it holds nothing that was let go before.
+        desk.gauges.follow_root(child, desk.gauges.root().changes);
         let data = &mut self.data[child];
         assert_eq!((data.pid, data.busy), (0, 0));
         *data = ProcessData {
