@@ -6,7 +6,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
-use super::given::{Given, Setting, is_for_file};
+use super::given::{Given, Setting, is_for_file, may_be_repeated};
 use crate::limits::CONFIG_BYTES_MAX;
 use crate::sys::Errno;
 
@@ -25,6 +25,12 @@ pub(super) fn read(file: &Path, line: &[Setting], given: &mut Given) -> Result<(
             continue;
         };
         if !line.iter().any(|other| other.name == setting.name) {
+            // On the command line the last one counts; in a file one of them was forgotten.
+            if !may_be_repeated(&setting.name)
+                && let Some(first) = given.origin(&setting.name)
+            {
+                return Err(at(format!("{}: is there already: {first}", setting.name)));
+            }
             given
                 .origins
                 .push((setting.name.clone(), at(String::new())));

@@ -31,6 +31,14 @@ const VALUED: [&str; 13] = [
     "log",
 ];
 
+/// Options that may be given several times, each time for one more.
+const REPEATED: [&str; 4] = ["train", "http", "index", "header"];
+
+/// Whether each one of this name counts, and not only the last.
+pub(super) fn may_be_repeated(name: &str) -> bool {
+    REPEATED.contains(&name)
+}
+
 /// Which switch `--NAME` or `--no-NAME` is, and whether it turns it on.
 pub(super) fn switch(name: &str) -> Option<(&str, bool)> {
     let off = name.strip_prefix("no-");
@@ -94,6 +102,12 @@ impl Given {
             log: LevelFilter::Info,
             origins: Vec::new(),
         }
+    }
+
+    /// Where the file gives the option of this name: `FILE:LINE`.
+    pub(super) fn origin(&self, name: &str) -> Option<&str> {
+        let (_, at) = self.origins.iter().find(|(own, _)| own == name)?;
+        Some(at.trim_end_matches(": "))
     }
 
     /// Takes one option.

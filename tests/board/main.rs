@@ -420,3 +420,32 @@ fn a_raspberry_pi_3_boots_and_serves() {
     assert!(answer.body == held.bytes);
     machine.cut_power();
 }
+
+#[test]
+fn an_image_that_could_not_work_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::create_dir(path("films")).unwrap();
+    nix::unistd::mkfifo(&*path("films/pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+    for (options, words) in [
+        ("--address 192.168.1.256/24", "as 192.168.1.50/24"),
+        ("--address 192.168.1.50/33", "as 192.168.1.50/24"),
+        ("--gateway 192.168.1.1", "give --address, too"),
+        ("--name films-", "--name films-"),
+        ("--free 08", "--free 08: must be"),
+        ("--fat FILMS", "pipe: neither a file nor a folder"),
+        ("NONE", "no such folder"),
+    ] {
+        let options = options.replace("FILMS", &path("films"));
+        let options = options.replace("NONE", &path("none"));
+        let output = std::process::Command::new("board/image")
+            .args(["-o", &path("image")])
+            .args(options.split(' '))
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{options}: {error}");
+        assert!(error.contains(words), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}

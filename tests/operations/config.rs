@@ -123,6 +123,12 @@ fn errors_name_file_and_line() {
         fs::write(config, format!("# first\n\n{line}\n")).unwrap();
         refused(&[&at(3), word]);
     }
+    fs::write(config, "root = a\nhttp = 1\nhttp = 2\n# root\nroot = b\n").unwrap();
+    refused(&[
+        &at(5),
+        "root: is there already",
+        &at(1)[11..at(1).len() - 2],
+    ]);
     for (bytes, word) in [
         (&b"root = a\0b\n"[..], "root: has a NUL"),
         (b"= x\n", "has no name"),

@@ -6,11 +6,19 @@ card_label=card$$
 
 # make_card NAME: an image with one ext4 partition, its files in $card_files.
 make_card() {
+  make_files "$1"
+  format_card "$1"
+}
+
+make_files() {
   card_files=$work/$1.files
   mkdir -p "$card_files/folder"
   head -c 3000000 /dev/urandom >"$card_files/film"
   head -c 1000 /dev/urandom >"$card_files/folder/small"
   touch -d @1000000000 "$card_files/film"
+}
+
+format_card() {
   truncate -s 32M "$work/$1"
   echo 'start=2048, type=83' | /sbin/sfdisk --quiet "$work/$1"
   /sbin/mkfs.ext4 -q -F -L "$card_label" -d "$card_files" -E offset=1048576 "$work/$1" 28M
@@ -89,6 +97,20 @@ check_eject_and_unmount() {
   take_out
   wait_for "503 after the unit was stopped" is_status film 503
   [ "$(sha256sum <"$work/first")" = "$sum" ] || fail "the card was written"
+}
+
+# Its device answers with errors from now on. All of its files lie in folders.
+check_dead_card() {
+  make_files dead
+  mv "$card_files/film" "$card_files/folder/"
+  format_card dead
+  put_in dead
+  # What was read is in memory, and served on: the film is not.
+  wait_for "a listing" is_status folder/ 200
+  truncate -s 1M "$work/dead"
+  wait_for "503 after the card failed" is_status folder/film 503
+  inside umount /srv/trainyard || fail "a card that failed cannot be unmounted"
+  take_out
 }
 
 # A card that was pulled out of the machine that wrote it has its journal to be replayed: not here.

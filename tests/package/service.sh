@@ -2,7 +2,7 @@
 # The service as the package brings it, under systemd.
 
 # shellcheck disable=SC2034 # for run
-service_checks="install first_answer hardening card_is_served load swap eject_and_unmount dirty_journal
+service_checks="install first_answer hardening card_is_served load swap eject_and_unmount dead_card dirty_journal
   busy_disks pools upgrade_under_load remove purge"
 
 # get PATH: over HTTP, from within.
