@@ -11,8 +11,8 @@ const WAIT_MAX_MS: u64 = 32_000;
 const REQUESTS_MAX: u32 = 4;
 /// The least pause between two tries to renew (RFC 2131, 4.4.5).
 const RENEW_PAUSE_MIN_MS: u64 = 60_000;
-/// Shorter leases are held this long, lest a broken server have the board ask all the time.
-const LEASE_MIN_S: u32 = 60;
+/// The least pause after any request, lest a server of tiny leases have the board ask all the time.
+const PAUSE_MIN_MS: u64 = 5000;
 /// A lease without end.
 const FOREVER: u32 = u32::MAX;
 
@@ -68,7 +68,8 @@ pub(crate) struct Client {
     phase: Phase,
     due_ms: u64,
     wait_ms: u64,
-    began_ms: u64,
+    /// When the request was sent that an answer is awaited to, if one is.
+    asked_ms: Option<u64>,
     /// When the address ends that there is, whatever is being asked for.
     end_ms: Option<u64>,
 }
@@ -83,7 +84,7 @@ impl Client {
             phase: Phase::Discovering,
             due_ms: now_ms,
             wait_ms: WAIT_MIN_MS,
-            began_ms: now_ms,
+            asked_ms: None,
             end_ms: None,
         }
     }
@@ -95,14 +96,19 @@ impl Client {
         self.transaction = self.transaction.wrapping_add(1);
         self.due_ms = now_ms;
         self.wait_ms = WAIT_MIN_MS;
-        self.began_ms = now_ms;
+        self.asked_ms = None;
     }
 
     /// What is to be done by now: a message to send, or the end of a lease.
     pub(crate) fn next(&mut self, now_ms: u64) -> (Option<Outgoing>, Option<Change>) {
         if self.end_ms.is_some_and(|end_ms| now_ms >= end_ms) {
             self.end_ms = None;
-            self.restart(now_ms);
+            if let Phase::Bound(_) = self.phase {
+                // A lease may end within the pause after its request.
+                let due_ms = self.due_ms.max(now_ms);
+                self.restart(now_ms);
+                self.due_ms = due_ms;
+            }
             return (self.next(now_ms).0, Some(Change::Lost));
         }
         if now_ms < self.due_ms {
@@ -120,6 +126,8 @@ impl Client {
             Phase::Requesting(address, server, asked) => {
                 self.phase = Phase::Requesting(address, server, asked + 1);
                 self.wait_longer(now_ms);
+                // An answer may be one to the first of them.
+                self.asked_ms.get_or_insert(now_ms);
                 let mut outgoing = self.to_all(Kind::Request);
                 outgoing.message.wanted = Some(address);
                 outgoing.message.server = Some(server);
@@ -133,7 +141,11 @@ impl Client {
         let is_late = now_ms >= held.rebind_ms;
         let next_ms = if is_late { held.end_ms } else { held.rebind_ms };
         let half_ms = next_ms.saturating_sub(now_ms) / 2;
-        self.due_ms = (now_ms + half_ms.max(RENEW_PAUSE_MIN_MS)).min(next_ms);
+        let due_ms = (now_ms + half_ms.max(RENEW_PAUSE_MIN_MS)).min(next_ms);
+        self.due_ms = due_ms.max(now_ms + PAUSE_MIN_MS);
+        // A late answer to an earlier request is none to this one, whose time it would get.
+        self.transaction = self.transaction.wrapping_add(1);
+        self.asked_ms = Some(now_ms);
         let mut outgoing = self.to_all(Kind::Request);
         outgoing.message.own = Some(held.lease.address);
         outgoing.server = (!is_late).then_some(held.server);
@@ -166,29 +178,34 @@ impl Client {
         if message.transaction != self.transaction || message.hardware != self.hardware {
             return None;
         }
-        match (self.phase, message.kind) {
-            (Phase::Discovering, Kind::Offer) => {
+        match (self.phase, message.kind, self.asked_ms) {
+            (Phase::Discovering, Kind::Offer, _) => {
                 self.phase = Phase::Requesting(message.own?, message.server?, 0);
                 self.due_ms = now_ms;
                 self.wait_ms = WAIT_MIN_MS;
-                self.began_ms = now_ms;
                 None
             }
-            (Phase::Requesting(..), Kind::Acknowledge) => {
-                let server = message.server?;
-                // The lease counts from when it was asked for, so it never ends later than the server thinks.
-                self.bind(message, server, self.began_ms)
+            // Of another server, which was not chosen.
+            (Phase::Requesting(_, asked, _), ..)
+                if message.server.is_some_and(|server| server != asked) =>
+            {
+                None
             }
-            (Phase::Bound(held), Kind::Acknowledge) => {
-                self.bind(message, message.server.unwrap_or(held.server), now_ms)
+            (Phase::Requesting(address, server, _), Kind::Acknowledge, Some(asked_ms))
+                if message.own == Some(address) =>
+            {
+                self.bind(message, server, asked_ms)
             }
-            (Phase::Requesting(..), Kind::Refuse) => {
+            (Phase::Requesting(..), Kind::Refuse, Some(_)) => {
                 self.restart(now_ms);
                 // At once would be for ever, with a server that offers what it refuses.
                 self.wait_longer(now_ms);
                 None
             }
-            (Phase::Bound(_), Kind::Refuse) => {
+            (Phase::Bound(held), Kind::Acknowledge, Some(asked_ms)) => {
+                self.bind(message, message.server.unwrap_or(held.server), asked_ms)
+            }
+            (Phase::Bound(_), Kind::Refuse, Some(_)) => {
                 self.end_ms = None;
                 self.restart(now_ms);
                 Some(Change::Lost)
@@ -197,7 +214,8 @@ impl Client {
         }
     }
 
-    fn bind(&mut self, message: &Message, server: Ipv4Addr, since_ms: u64) -> Option<Change> {
+    /// Takes what was asked for, from then on, so that it never ends later than the server thinks.
+    fn bind(&mut self, message: &Message, server: Ipv4Addr, asked_ms: u64) -> Option<Change> {
         let lease = Lease {
             address: message.own?,
             prefix: message.prefix.unwrap_or(24),
@@ -206,14 +224,16 @@ impl Client {
         let length_s = message.lease_s.unwrap_or(FOREVER);
         let after = |seconds: Option<u32>, eighths: u64| match (seconds, length_s) {
             (_, FOREVER) => u64::MAX,
-            (Some(seconds), _) if seconds < length_s && seconds >= LEASE_MIN_S / 2 => {
-                since_ms + u64::from(seconds) * 1000
+            (Some(seconds), _) if (1..length_s).contains(&seconds) => {
+                asked_ms + u64::from(seconds) * 1000
             }
-            _ => since_ms + u64::from(length_s.max(LEASE_MIN_S)) * 125 * eighths,
+            _ => asked_ms + u64::from(length_s) * 125 * eighths,
         };
         let end_ms = after(None, 8);
         let rebind_ms = after(message.rebind_s, 7).min(end_ms);
-        self.due_ms = after(message.renew_s, 4).min(rebind_ms);
+        let renew_ms = after(message.renew_s, 4).min(rebind_ms);
+        self.due_ms = renew_ms.max(asked_ms + PAUSE_MIN_MS);
+        self.asked_ms = None;
         self.end_ms = Some(end_ms);
         self.phase = Phase::Bound(Held {
             lease,

@@ -106,8 +106,98 @@ fn a_lease_is_renewed_at_half_its_time() {
     );
     let change = client.take(&answer(&client, Kind::Acknowledge, 3600), 1_801_500);
     assert_eq!(change, Some(Change::Leased(lease())));
-    assert_eq!(client.next(1_801_500 + 1_799_999), (None, None));
-    assert!(client.next(1_801_500 + 1_800_000).0.is_some());
+    assert_eq!(client.next(1_801_000 + 1_799_999), (None, None));
+    assert!(client.next(1_801_000 + 1_800_000).0.is_some());
+}
+
+#[test]
+fn a_lease_counts_from_its_request() {
+    let mut client = client();
+    client.next(1000);
+    client.take(&answer(&client, Kind::Offer, 3600), 1000);
+    client.next(1000);
+    client.take(&answer(&client, Kind::Acknowledge, 3600), 5000);
+    assert_eq!(client.end_ms, Some(3_601_000));
+    client.next(1_801_000);
+    client.take(&answer(&client, Kind::Acknowledge, 3600), 1_809_000);
+    assert_eq!(client.end_ms, Some(1_801_000 + 3_600_000));
+}
+
+#[test]
+fn what_was_not_asked_for_renews_nothing() {
+    let mut client = bound(3600);
+    let late = answer(&client, Kind::Acknowledge, 7200);
+    assert_eq!(client.take(&late, 900_000), None, "the first one again");
+    let refusal = answer(&client, Kind::Refuse, 0);
+    assert_eq!(client.take(&refusal, 900_000), None);
+    assert_eq!(client.end_ms, Some(3_601_000));
+    client.next(1_801_000);
+    assert_eq!(client.take(&late, 1_801_100), None, "not of this renewal");
+    let renewed = answer(&client, Kind::Acknowledge, 3600);
+    assert!(client.take(&renewed, 1_801_200).is_some());
+    assert_eq!(client.take(&renewed, 1_801_300), None, "once is enough");
+}
+
+#[test]
+fn an_answer_to_another_request_is_passed_over() {
+    let mut client = client();
+    client.next(1000);
+    client.take(&answer(&client, Kind::Offer, 3600), 1000);
+    let early = answer(&client, Kind::Acknowledge, 3600);
+    assert_eq!(client.take(&early, 1000), None, "nothing was asked yet");
+    client.next(1000);
+    let asked = client.phase;
+    for kind in [Kind::Acknowledge, Kind::Refuse] {
+        let mut other = answer(&client, kind, 3600);
+        other.server = Some([10, 0, 2, 3].into());
+        assert_eq!(client.take(&other, 1100), None);
+        assert_eq!(client.phase, asked, "{kind:?} of another server");
+    }
+    let mut other = answer(&client, Kind::Acknowledge, 3600);
+    other.own = Some([10, 0, 2, 16].into());
+    assert_eq!(client.take(&other, 1100), None);
+    assert_eq!(client.phase, asked, "another address");
+    let mut refusal = answer(&client, Kind::Refuse, 0);
+    (refusal.server, refusal.own) = (None, None);
+    client.take(&refusal, 1100);
+    assert_eq!(client.phase, Phase::Discovering);
+}
+
+#[test]
+fn a_short_lease_ends_when_the_server_thinks_so() {
+    let mut client = bound(20);
+    assert_eq!(client.next(10_999), (None, None));
+    assert!(client.next(11_000).0.unwrap().server.is_some());
+    assert!(client.next(18_500).0.unwrap().server.is_none());
+    assert_eq!(client.next(20_999).1, None);
+    assert_eq!(client.next(21_000).1, Some(Change::Lost));
+}
+
+#[test]
+fn tiny_leases_make_no_storm() {
+    for lease_s in [0, 1, 4, 9, 12] {
+        let mut client = bound(lease_s);
+        let mut requests_ms = vec![1000];
+        for now_ms in (1000..121_000).step_by(100) {
+            let (outgoing, _) = client.next(now_ms);
+            match outgoing.map(|outgoing| outgoing.message.kind) {
+                Some(Kind::Discover) => {
+                    client.take(&answer(&client, Kind::Offer, lease_s), now_ms);
+                }
+                Some(_) => {
+                    requests_ms.push(now_ms);
+                    client.take(&answer(&client, Kind::Acknowledge, lease_s), now_ms);
+                }
+                None => {}
+            }
+        }
+        assert!(requests_ms.len() > 15, "{lease_s}: {requests_ms:?}");
+        let mut pauses = requests_ms.windows(2).map(|pair| pair[1] - pair[0]);
+        assert!(
+            pauses.all(|pause_ms| pause_ms >= 5000),
+            "{lease_s}: {requests_ms:?}"
+        );
+    }
 }
 
 #[test]
@@ -176,9 +266,6 @@ fn what_is_for_others_is_passed_over() {
 fn odd_times_of_a_lease_are_no_harm() {
     let endless = bound(FOREVER).next(u64::MAX - 1);
     assert_eq!(endless, (None, None));
-    let mut short = bound(0);
-    assert_eq!(short.next(30_999), (None, None), "half a minute at least");
-    assert!(short.next(31_000).0.is_some());
     let mut client = client();
     client.next(1000);
     client.take(&answer(&client, Kind::Offer, 3600), 1000);
@@ -187,6 +274,12 @@ fn odd_times_of_a_lease_are_no_harm() {
     (odd.renew_s, odd.rebind_s) = (Some(7200), Some(u32::MAX));
     client.take(&odd, 1000);
     assert_eq!(client.due_ms, 1_801_000);
+    let mut brief = bound(40);
+    brief.next(21_000);
+    let mut odd = answer(&brief, Kind::Acknowledge, 40);
+    (odd.renew_s, odd.rebind_s) = (Some(35), Some(10));
+    brief.take(&odd, 21_000);
+    assert_eq!(brief.due_ms, 31_000, "no later than all are asked");
 }
 
 #[test]
