@@ -40,20 +40,21 @@ unpack_kernel() {
 }
 
 # What a Pi reads from the card before there is a kernel. It is not free software, so Debian keeps it
-# in a part of its archive of its own.
+# in a part of its archive of its own. The image can do without, so it may fail: every step returns by
+# itself, as `set -e` does not hold where the caller asks for the result.
 unpack_firmware() {
   local work=$cache/firmware.new
   if [ -d "$firmware" ]; then return; fi
-  rm -rf "$work"
-  mkdir -p "$work/debs"
-  refresh_index_of arm64
+  rm -rf "$work" || return 1
+  mkdir -p "$work/debs" || return 1
+  refresh_index_of arm64 || return 1
   say "unpacking raspi-firmware"
   if ! (cd "$work/debs" && with_index_of arm64 apt-get -qq download raspi-firmware); then
     say "Debian's archive shows no raspi-firmware (its part non-free-firmware)"
     return 1
   fi
-  dpkg-deb -x "$work"/debs/*.deb "$work"
-  rm -rf "$work/debs"
+  dpkg-deb -x "$work"/debs/*.deb "$work" || return 1
+  rm -rf "$work/debs" || return 1
   publish "$work" "$firmware"
 }
 

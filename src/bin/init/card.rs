@@ -20,6 +20,9 @@ const SETTINGS_BYTES_MAX: u64 = 64 * 1024;
 /// How long a card that could not be mounted is left alone: a first read may fail while it settles, and
 /// the kernel takes no card of the name of one that the server still holds.
 const AGAIN_MS: u64 = 500;
+/// How long a card must have looked the same before it is used: the kernel shows one before it has found
+/// its partitions.
+const SETTLED_MS: u64 = 100;
 
 /// A card in its slot. The kernel gives each a number that it never gives again, so that a card that
 /// was swapped between two looks is not taken for the one before.
@@ -28,6 +31,8 @@ struct Disk {
     /// As in /sys/block.
     name: String,
     number: String,
+    /// The names of those found so far.
+    partitions: Vec<String>,
 }
 
 impl Disk {
@@ -45,7 +50,17 @@ impl Disk {
 
     fn named(name: String) -> Option<Self> {
         let number = fs::read_to_string(format!("/sys/block/{name}/diskseq")).ok()?;
-        Some(Self { name, number })
+        let prefix = format!("{name}p");
+        let entries = fs::read_dir(format!("/sys/block/{name}")).ok()?.flatten();
+        let entries = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut partitions: Vec<String> =
+            entries.filter(|entry| entry.starts_with(&prefix)).collect();
+        partitions.sort();
+        Some(Self {
+            name,
+            number,
+            partitions,
+        })
     }
 
     fn is_there(&self) -> bool {
@@ -55,8 +70,8 @@ impl Disk {
     /// A partition's device, if there is one of this number.
     fn partition(&self, number: u32) -> Option<String> {
         let name = format!("{0}p{number}", self.name);
-        let found = fs::exists(format!("/sys/block/{}/{name}", self.name));
-        found.unwrap_or(false).then(|| format!("/dev/{name}"))
+        let is_found = self.partitions.contains(&name);
+        is_found.then(|| format!("/dev/{name}"))
     }
 
     /// What of it is served: the second partition, as the first is the one to boot from; or the only
@@ -90,15 +105,50 @@ pub(crate) enum Change {
     Went,
 }
 
+/// The card that was seen last, and since when it has looked like that.
+#[derive(Default)]
+struct Sighting {
+    disk: Option<Disk>,
+    since_ms: u64,
+}
+
+impl Sighting {
+    /// Takes what is seen now; the card, once it has settled.
+    fn take(&mut self, seen: Option<Disk>, now_ms: u64) -> Option<Disk> {
+        if self.disk != seen {
+            self.disk = seen;
+            self.since_ms = now_ms;
+        }
+        let is_settled = now_ms - self.since_ms >= SETTLED_MS;
+        self.disk.clone().filter(|_| is_settled)
+    }
+}
+
 /// The slot.
 #[derive(Default)]
 pub(crate) struct Slot {
+    seen: Sighting,
     mounted: Option<Disk>,
     /// One that could not be mounted, and when it is tried again.
     refused: Option<(Disk, u64)>,
 }
 
 impl Slot {
+    /// The owner's settings from the first partition of the first card: `None` while there is no card,
+    /// nothing where it has no such file. To be called until there is one, or it is given up.
+    pub(crate) fn read_settings(&mut self, now_ms: u64) -> Option<Vec<u8>> {
+        let disk = self.seen.take(Disk::first(), now_ms)?;
+        let Some(device) = disk.partition(1) else {
+            return Some(Vec::new());
+        };
+        disk.forbid_writes();
+        let read = read_settings_of(&device);
+        Some(read.unwrap_or_else(|reason| {
+            say!("settings: {device}: {reason}");
+            Vec::new()
+        }))
+    }
+
     /// Mounts a card that came, if it may, unmounts one that went. To be called a few times a second.
     pub(crate) fn look(&mut self, may_mount: bool, now_ms: u64) -> Option<Change> {
         if let Some(disk) = &self.mounted {
@@ -110,7 +160,8 @@ impl Slot {
             detach();
             return Some(Change::Went);
         }
-        let disk = Disk::first().filter(|_| may_mount)?;
+        let disk = self.seen.take(Disk::first(), now_ms);
+        let disk = disk.filter(|_| may_mount)?;
         let is_early = |(refused, again): &(Disk, u64)| *refused == disk && now_ms < *again;
         if self.refused.as_ref().is_some_and(is_early) {
             return None;
@@ -176,21 +227,6 @@ fn mount_served(disk: &Disk) -> Result<(String, Kind), String> {
     Ok((device, kind))
 }
 
-/// The owner's settings from the first partition of the first card: `None` while there is no card,
-/// nothing where it has no such file.
-pub(crate) fn read_settings() -> Option<Vec<u8>> {
-    let disk = Disk::first()?;
-    let Some(device) = disk.partition(1) else {
-        return Some(Vec::new());
-    };
-    disk.forbid_writes();
-    let read = read_settings_of(&device);
-    Some(read.unwrap_or_else(|reason| {
-        say!("settings: {device}: {reason}");
-        Vec::new()
-    }))
-}
-
 fn read_settings_of(device: &str) -> Result<Vec<u8>, String> {
     use std::io::Read;
 
@@ -212,5 +248,45 @@ fn read_settings_of(device: &str) -> Result<Vec<u8>, String> {
     match read {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.to_string()),
         _ => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(number: &str, partitions: &[&str]) -> Disk {
+        Disk {
+            name: "mmcblk0".into(),
+            number: number.into(),
+            partitions: partitions.iter().copied().map(String::from).collect(),
+        }
+    }
+
+    #[test]
+    fn a_card_is_used_once_its_partitions_are_found() {
+        let mut seen = Sighting::default();
+        let bare = disk("1", &[]);
+        let half = disk("1", &["mmcblk0p1"]);
+        let whole = disk("1", &["mmcblk0p1", "mmcblk0p2"]);
+        let swapped = disk("2", &["mmcblk0p1", "mmcblk0p2"]);
+        assert_eq!(seen.take(None, 5000), None);
+        assert_eq!(seen.take(Some(bare), 5050), None);
+        assert_eq!(seen.take(Some(half), 5150), None);
+        assert_eq!(seen.take(Some(whole.clone()), 5200), None);
+        assert_eq!(seen.take(Some(whole.clone()), 5299), None);
+        assert_eq!(seen.take(Some(whole.clone()), 5300), Some(whole));
+        assert_eq!(seen.take(Some(swapped.clone()), 5500), None);
+        assert_eq!(seen.take(None, 5700), None);
+        assert_eq!(seen.take(Some(swapped.clone()), 5900), None, "put in anew");
+        assert_eq!(seen.take(Some(swapped.clone()), 6100), Some(swapped));
+    }
+
+    #[test]
+    fn the_second_partition_is_served_or_the_only_one_or_all() {
+        let whole = disk("1", &["mmcblk0p1", "mmcblk0p10", "mmcblk0p2"]);
+        assert_eq!(whole.served(), "/dev/mmcblk0p2");
+        assert_eq!(disk("1", &["mmcblk0p1"]).served(), "/dev/mmcblk0p1");
+        assert_eq!(disk("1", &[]).served(), "/dev/mmcblk0");
     }
 }

@@ -55,9 +55,9 @@ fn main() -> ExitCode {
     system::make_folder(card::FOLDER);
     system::load_modules();
     Network::raise_loopback();
-    let settings = settings();
-    system::set_name(&settings.name);
     let mut slot = Slot::default();
+    let settings = settings(&mut slot);
+    system::set_name(&settings.name);
     let mut server = Server::new(&settings.server);
     let mut network = Network::default();
     loop {
@@ -82,10 +82,10 @@ fn reap(server: &mut Server, now_ms: u64) {
 }
 
 /// The owner's settings, once there is a card, or without those of a card.
-fn settings() -> Settings {
+fn settings(slot: &mut Slot) -> Settings {
     let end_ms = sys::now_ms() + SETTINGS_WAIT_MS;
     let file = loop {
-        match card::read_settings() {
+        match slot.read_settings(sys::now_ms()) {
             Some(file) => break file,
             None if sys::now_ms() < end_ms => pause(50),
             None => {
