@@ -22,12 +22,13 @@ const STALL: Duration = Duration::from_secs(20);
 /// What a busy machine may add to a deadline.
 const SLACK: Duration = Duration::from_secs(6);
 
+/// A worker takes the time when its turn begins, and may be held up before it reads what has come since.
+const EARLY: Duration = Duration::from_millis(500);
+
 #[track_caller]
 fn assert_within(took: Duration, least: Duration, most: Duration) {
-    // The server's clock is in whole milliseconds.
-    let least = least - Duration::from_millis(2);
     assert!(
-        (least..most + SLACK).contains(&took),
+        (least - EARLY..most + SLACK).contains(&took),
         "{took:?} instead of {least:?} to {most:?}"
     );
 }

@@ -17,10 +17,12 @@ const STALL: Duration = Duration::from_secs(20);
 /// What a busy machine may add to a deadline; the kernel adds a second to that of silent clients.
 const SLACK: Duration = Duration::from_secs(6);
 
+/// A worker takes the time when its turn begins, and may be held up before it reads what has come since.
+const EARLY: Duration = Duration::from_millis(500);
+
 #[track_caller]
 fn assert_within(took: Duration, least: Duration) {
-    // The server's clock is in whole milliseconds.
-    let range = least - Duration::from_millis(2)..least + SLACK;
+    let range = least - EARLY..least + SLACK;
     assert!(range.contains(&took), "{took:?} instead of {least:?}");
 }
 
@@ -121,7 +123,7 @@ fn who_reads_no_more_is_ended(server: &Server) {
     wait_until("the end of all three", STALL * 2 + SLACK, || {
         server.log().matches("loses its place").count() >= 3
     });
-    assert!(start.elapsed() >= STALL);
+    assert!(start.elapsed() >= STALL - EARLY);
     for (mut client, least) in clients.into_iter().zip([1, 1, 4000]) {
         let whole = (0..least).take_while(|_| client.try_answer(false).is_ok());
         assert!(whole.count() < least, "what is cut is not whole");
