@@ -25,8 +25,6 @@ use crate::sys::{self, Descriptor, Errno};
 const NAME: &str = "trainyard/eject/";
 const NAMES: &str = "/proc/net/unix";
 const RANDOM: &str = "/proc/sys/kernel/random/uuid";
-/// How an abstract name of those begins in a line of [`NAMES`], behind a blank.
-const NAME_SHOWN: &[u8] = b" @trainyard/eject/";
 /// How long a server may take to answer.
 const ANSWER_MS: u64 = EJECT_MS + 1000;
 /// How long it may be busy with others who ask. Less than a second.
@@ -134,10 +132,9 @@ fn is_listening(line: &[u8]) -> bool {
     fields.nth(3) == Some(b"00010000")
 }
 
+/// The abstract name in a line of [`NAMES`], where an `@` stands for its first byte.
 fn name_of(line: &[u8]) -> Option<&str> {
-    let at = line
-        .windows(NAME_SHOWN.len())
-        .position(|window| window == NAME_SHOWN)?;
+    let at = line.windows(2).position(|window| window == b" @")?;
     std::str::from_utf8(line[at + 2..].trim_ascii_end()).ok()
 }
 

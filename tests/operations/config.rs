@@ -124,11 +124,7 @@ fn errors_name_file_and_line() {
         refused(&[&at(3), word]);
     }
     fs::write(config, "root = a\nhttp = 1\nhttp = 2\n# root\nroot = b\n").unwrap();
-    refused(&[
-        &at(5),
-        "root: is there already",
-        &at(1)[11..at(1).len() - 2],
-    ]);
+    refused(&[&at(5), &format!("root: is there already: {config}:1")]);
     for (bytes, word) in [
         (&b"root = a\0b\n"[..], "root: has a NUL"),
         (b"= x\n", "has no name"),

@@ -137,11 +137,8 @@ step_examples() { cargo test --no-fail-fast --doc; }
 # The tests are always programs of this machine; what they start are the programs of the target. Naming
 # the tests includes those which a plain `cargo test` leaves out for want of tools.
 step_integration() {
-  local file test tests=()
-  for file in tests/*.rs; do
-    test=$(basename "$file" .rs)
-    if [ "$1" = host ] || [[ " $host_tests " != *" $test "* ]]; then tests+=("$test"); fi
-  done
+  local tests
+  read -ra tests <<<"$(tests_of "$1")"
   [ ${#tests[@]} -gt 20 ] || die "the integration tests are not found: ${tests[*]}"
   # The code of armv6 is that of armv7 but for the instructions: what moves bytes shows whether those
   # are right.
@@ -153,12 +150,10 @@ step_integration() {
 # Once more with the thread pool, those that start a server. What is about processes says that it is
 # left out, as do the tests of threads in the step before.
 step_threads() {
-  local file test tests=()
-  for file in tests/*.rs; do
-    test=$(basename "$file" .rs)
-    if [ "$1" != host ] && [[ " $host_tests " == *" $test "* ]]; then continue; fi
+  local test tests=()
+  for test in $(tests_of "$1"); do
     # The test may be in parts, in a folder of its name.
-    if grep -qrs 'common::server::' "$file" "${file%.rs}"; then tests+=("$test"); fi
+    if grep -qrs 'common::server::' "tests/$test.rs" "tests/$test"; then tests+=("$test"); fi
   done
   [ ${#tests[@]} -gt 10 ] || die "the tests that start a server are not found: ${tests[*]}"
   name_programs "$1"
@@ -168,6 +163,16 @@ step_threads() {
 
 # These start no program of the target, but themselves, or this machine's: once is enough.
 host_tests="fuzz_corpus handover_model http_functions memory panic seal tidy"
+# tests_of TARGET: the names of its tests, in a line.
+tests_of() {
+  local file test tests=()
+  for file in tests/*.rs; do
+    test=$(basename "$file" .rs)
+    if [ "$1" = host ] || [[ " $host_tests " != *" $test "* ]]; then tests+=("$test"); fi
+  done
+  echo "${tests[*]}"
+}
+
 # These wait for deadlines of half a minute, and do little else.
 waiting_tests="deadlines http_deadlines"
 
