@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use common::http::{Client, old_file};
 use common::program::is_emulated;
 use common::server::{LIMIT, Pool, Server, is_for};
 use common::{ask, at_once, checksum, random_file, wait_until};
@@ -314,4 +315,60 @@ fn children_die_with_a_parent_that_is_killed() {
         TcpStream::connect(server.address()).is_err(),
         "nobody listens"
     );
+}
+
+/// Whether the server has closed the connection.
+fn is_closed(client: &mut Client<TcpStream>) -> bool {
+    let wait = Some(Duration::from_millis(50));
+    client.stream.set_read_timeout(wait).unwrap();
+    let mut byte = [0];
+    let received = client.stream.read(&mut byte);
+    client.stream.set_read_timeout(Some(LIMIT)).unwrap();
+    match received {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
+#[test]
+fn a_report_may_come_together_with_the_death_of_its_child() {
+    if !is_for(Pool::Process, "children that die together") {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    old_file(&root.path().join("file"), 6, 1000);
+    let server = Server::http(root.path(), &["--workers", "2"]);
+    let [first, second] = server.children()[..] else {
+        panic!("two children")
+    };
+    let mut kept: Vec<_> = (0..8).map(|_| Client::connect(&server)).collect();
+    for client in &mut kept {
+        assert_eq!(client.get("/file", &[]).status, 200);
+    }
+    let busy = descriptors(second);
+    // While the parent is stopped its epoll gathers, in this order: a death, a report, a death.
+    send(Signal::SIGSTOP, server.pid());
+    wait_until("a parent that stands", LIMIT, || {
+        state(server.pid()) == Some('T')
+    });
+    send(Signal::SIGKILL, first);
+    wait_until("the first death", LIMIT, || !is_alive(first));
+    let others = kept.extract_if(.., |client| !is_closed(client));
+    assert_eq!(
+        others.count(),
+        4,
+        "half of the clients are the other child's"
+    );
+    wait_until("the other child's report", LIMIT, || {
+        descriptors(second) <= busy - 4 && state(second) == Some('S')
+    });
+    send(Signal::SIGKILL, second);
+    wait_until("the second death", LIMIT, || !is_alive(second));
+    send(Signal::SIGCONT, server.pid());
+    let children = wait_for_children(&server, 2, &[first, second]);
+    for _ in 0..8 {
+        assert_eq!(Client::connect(&server).get("/file", &[]).status, 200);
+    }
+    assert_eq!(server.children(), children);
+    server.stop();
 }

@@ -178,7 +178,8 @@ impl Crew for ProcessPool {
     }
 
     fn take_reports(&mut self, desk: &mut Desk, child: usize) {
-        loop {
+        // A child may have been buried by an event that came before in the same batch.
+        while self.data[child].fd.is_open() {
             match pass_fd::receive_report(&self.data[child].fd) {
                 Ok(Some(tickets)) => {
                     self.data[child].asked = false;

@@ -20,6 +20,8 @@ impl ProcessPool {
         let Some(child) = self.data.iter().position(|data| data.pid == pid) else {
             return;
         };
+        // It is reaped, so its number may soon be that of a process which is not to be killed.
+        self.data[child].pid = 0;
         self.take_reports(desk, child);
         let mut untaken: Vec<Waiting, { BOARD.untaken_max }> = Vec::new();
         while let Ok(order) = pass_fd::receive_order(&self.data[child].child_fd) {
