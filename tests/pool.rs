@@ -372,3 +372,23 @@ fn a_report_may_come_together_with_the_death_of_its_child() {
     assert_eq!(server.children(), children);
     server.stop();
 }
+
+#[test]
+fn a_child_that_ends_by_any_signal_is_replaced() {
+    if !is_for(Pool::Process, "a killed child") {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    old_file(&root.path().join("file"), 7, 1000);
+    let server = Server::http(root.path(), &["--workers", "1"]);
+    let child = server.children()[0];
+    // A real-time signal, for which nix has no word.
+    let kill = format!("kill -36 {child}");
+    let status = std::process::Command::new("sh")
+        .args(["-c", &kill])
+        .status();
+    assert!(status.unwrap().success());
+    wait_for_children(&server, 1, &[child]);
+    assert_eq!(Client::connect(&server).get("/file", &[]).status, 200);
+    server.stop();
+}

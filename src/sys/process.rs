@@ -6,25 +6,27 @@ use std::os::fd::RawFd;
 use nix::sys::signal::{
     SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, sigaction, sigprocmask,
 };
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
-use super::{Errno, check};
+use super::{Errno, check, retry};
 
 /// How a child ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Exit {
     /// By itself, with this code.
     Code(i32),
-    /// By this signal.
-    Signal(Signal),
+    /// By the signal of this number.
+    Signal(c_int),
 }
 
 impl core::fmt::Display for Exit {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Code(code) => write!(formatter, "code {code}"),
-            Self::Signal(signal) => write!(formatter, "by {}", signal.as_str()),
+            Self::Signal(number) => match Signal::try_from(*number) {
+                Ok(signal) => write!(formatter, "by {signal}"),
+                Err(_) => write!(formatter, "by signal {number}"),
+            },
         }
     }
 }
@@ -101,14 +103,17 @@ fn close_range(first: RawFd, last: RawFd) {
 
 /// Reaps one child that ended; `None` when there is none.
 pub fn reap() -> Option<(i32, Exit)> {
-    loop {
-        return match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, code)) => Some((pid.as_raw(), Exit::Code(code))),
-            Ok(WaitStatus::Signaled(pid, signal, _)) => Some((pid.as_raw(), Exit::Signal(signal))),
-            Err(Errno::EINTR) => continue,
-            _ => None,
-        };
-    }
+    let mut status = 0;
+    // Not by nix, which has no word for real-time signals: to it, who ended by one never ended.
+    // SAFETY: the kernel writes `status` only.
+    let waited = retry(|| i64::from(unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) }));
+    let pid = waited.ok().filter(|pid| *pid > 0)? as i32;
+    let exit = if libc::WIFSIGNALED(status) {
+        Exit::Signal(libc::WTERMSIG(status))
+    } else {
+        Exit::Code(libc::WEXITSTATUS(status))
+    };
+    Some((pid, exit))
 }
 
 /// Ends a child at once.
