@@ -49,11 +49,8 @@ impl Worker {
     /// Gets the listing for a connection, or a place in its queue.
     pub(super) fn take_listing(&mut self, slot: Slot, order: Order) -> Turn {
         let owner = slot.index() as u16 + 1;
-        if self.listing_owner == owner {
-            return Turn::Mine;
-        }
         let connection = self.connections.get(slot);
-        if self.listing_owner != 0 {
+        if self.listing_owner != 0 && self.listing_owner != owner {
             connection.queued = Queue::Listing;
             self.listing_queue.push_back(&mut self.connections, slot);
             // It waits for the worker now, not for its client.
@@ -61,8 +58,14 @@ impl Worker {
             return Turn::Later;
         }
         self.listing_owner = owner;
+        if self.listing_is_begun {
+            return Turn::Mine;
+        }
         match self.listing.begin(self.files.get(connection.file), order) {
-            Ok(()) => Turn::Mine,
+            Ok(()) => {
+                self.listing_is_begun = true;
+                Turn::Mine
+            }
             Err(_) => Turn::Never,
         }
     }
@@ -116,13 +119,17 @@ impl Worker {
         Step::Wait
     }
 
-    /// Gives the listing to the next one, if this connection has it.
+    /// Gives the listing to the next one, if this connection has it. The next one owns it from now on,
+    /// not from its turn on: if it ends before, its end gives the listing on, and who waits is never
+    /// left without an owner that will.
     pub(super) fn leave_listing(&mut self, slot: Slot) {
         if self.listing_owner != slot.index() as u16 + 1 {
             return;
         }
+        self.listing_is_begun = false;
         self.listing_owner = 0;
         if let Some(next) = self.listing_queue.pop_front(&mut self.connections) {
+            self.listing_owner = next.index() as u16 + 1;
             self.connections.get(next).queued = Queue::None;
             self.make_ready(next);
         }

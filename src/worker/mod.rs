@@ -65,6 +65,8 @@ pub struct Worker {
     listing_queue: List<QUEUE>,
     /// Whose listing it is: 0 for nobody, else slot + 1.
     listing_owner: u16,
+    /// Its owner has begun to read its folder.
+    listing_is_begun: bool,
     listing: Listing,
     /// Connections that the pool must be told of.
     ended: List<QUEUE>,
@@ -141,6 +143,7 @@ impl Worker {
             answers: 0,
             listing_queue: List::new(),
             listing_owner: 0,
+            listing_is_begun: false,
             listing: Listing::new(),
             ended: List::new(),
             nothing_to_give: false,

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use nix::sys::socket::{setsockopt, sockopt};
+
 use super::common::{Over, at_once, program};
 use super::*;
 
@@ -136,6 +138,48 @@ fn who_leaves_or_stops_holds_up_nobody() {
         }
     }
     server.stop();
+}
+
+/// A client that waits for another's listing, and leaves before it gets its own, is no reason for those behind
+/// it to wait: they have no deadline meanwhile, so they would wait for ever.
+#[test]
+fn who_leaves_while_it_waits_for_the_listing_holds_up_nobody() {
+    let root = tempfile::tempdir().unwrap();
+    let count = if program::is_emulated() {
+        MANY / 4
+    } else {
+        MANY
+    };
+    let all = fill(root.path(), count);
+    let server = small_server(root.path(), &[]);
+    // How long the first one reads the folder, during which the others come, depends on the machine.
+    for pause_ms in [2, 4, 8, 16, 32] {
+        let pause = || std::thread::sleep(Duration::from_millis(pause_ms));
+        let ask = || {
+            let mut client = Client::connect(&server);
+            client.send(&get("/", &[JSON]));
+            client
+        };
+        let mut lists = ask();
+        pause();
+        let leaving = [ask(), ask()];
+        let mut waits = ask();
+        pause();
+        leaving.into_iter().for_each(reset);
+        for client in [&mut waits, &mut lists] {
+            assert!(names(&of_json(&client.answer(false))) == all, "{pause_ms}");
+        }
+    }
+    server.stop();
+}
+
+/// Closes at once, and makes the server's socket an error.
+fn reset(client: Connection) {
+    let linger = libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    setsockopt(&client.stream, sockopt::Linger, &linger).unwrap();
 }
 
 /// Names that come and go may be listed or not; those that stay are, once, in order. A listing that
