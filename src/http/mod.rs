@@ -21,7 +21,7 @@ mod text;
 pub use condition::{Outcome, Tag, Validators, evaluate};
 pub use encoding::{Accepted, Encoding, accepted};
 pub use media::{content_type, prefers_html, prefers_json};
-pub use path::Path;
+pub use path::{OWN, Path};
 pub use range::{Range, Ranges};
 pub use request::{Field, Method, Refusal, Request, parse};
 pub use site::{PORT_DEFAULT, Site};

@@ -6,6 +6,9 @@ use super::Status;
 use super::list::alphanumeric_and;
 use crate::limits::{NAME_BYTES, PATH_MAX};
 
+/// The first component of the paths that are the server's own, whatever lies beneath the root.
+pub const OWN: &[u8] = b"-";
+
 /// A path beneath the root.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Path {

@@ -1,21 +1,11 @@
 //! A worker: what happens to the sockets that a pool gives it. One thread, one epoll, one slab.
 
-mod access;
-mod answer;
-mod connection;
-mod deadline;
-mod end;
-mod folder;
+mod conn;
+mod follow_root;
 mod http;
-mod kept;
-mod list;
-mod made;
-mod page;
-mod parts;
-mod respond;
-mod root;
-mod rounds;
-mod slab;
+mod lifecycle;
+mod train;
+mod transfer;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
@@ -27,14 +17,15 @@ use crate::link::{Job, Link, Order, Protocol, Rest};
 use crate::sys::{self, Errno};
 use crate::train::Form;
 
-use connection::{Connection, Phase, Queue};
-use deadline::{Deadlines, Wait};
-use kept::Kept;
-use list::{List, QUEUE};
+use conn::connection::Connection;
+use conn::deadlines::Deadlines;
+use conn::fair::{Client, Rounds};
+use conn::list::{List, QUEUE};
+use conn::slab::Slab;
+use conn::state::{Phase, Queue, Slot, Wait};
+use http::requests::Kept;
 
-pub use made::turn_away;
-use rounds::{Client, Rounds};
-use slab::{Slab, Slot};
+pub use http::generated::turn_away;
 
 /// What epoll calls the pool's link; connections are called by their slot.
 const LINK_TOKEN: u64 = u64::MAX;
@@ -119,7 +110,7 @@ impl Setting<'_> {
 }
 
 /// What a connection needs next.
-enum Step {
+pub(crate) enum Step {
     /// Another turn, after the others have had theirs.
     Again,
     /// An event or a deadline.
@@ -438,8 +429,15 @@ impl Default for Worker {
 }
 
 /// What every turn needs to know.
-struct Turns<'a> {
-    setting: &'a Setting<'a>,
-    epoll: &'a Epoll,
-    now_ms: u64,
+pub(crate) struct Turns<'a> {
+    pub(crate) setting: &'a Setting<'a>,
+    pub(crate) epoll: &'a Epoll,
+    pub(crate) now_ms: u64,
+}
+
+/// FNV-1a, to see that a car that is made again is the same.
+pub(crate) fn fingerprint(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    })
 }

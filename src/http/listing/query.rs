@@ -3,6 +3,8 @@
 use heapless::Vec;
 
 use crate::entry::{By, Order};
+use crate::http::media::prefers_json;
+use crate::http::request::{Field, Request};
 use crate::http::text::{Sink, put_url};
 
 /// Bytes of the longest name (NAME_MAX of limits.h), and so of a filter that can match.
@@ -98,6 +100,15 @@ impl Query {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Whether the listing is wanted as an array for programs, not as a page for people.
+    #[must_use]
+    pub fn wants_json(&self, request: &Request) -> bool {
+        match self.format {
+            Some(format) => format == Format::Json,
+            None => prefers_json(request.values(Field::Accept)),
+        }
     }
 
     /// Whether an entry of this name is to be shown: whether it contains the filter. Of letters

@@ -2,7 +2,8 @@
 //! share while others wait.
 
 use super::list::{List, QUEUE};
-use super::slab::{Slab, Slot};
+use super::slab::Slab;
+use super::state::{ClientSlot, Slot};
 use crate::limits::{BOARD, CONNECTIONS_MAX};
 
 const BUCKETS: usize = 1024;
@@ -12,20 +13,8 @@ const TURN_BYTES_MIN: u64 = 4096;
 const SHARE_BYTES: i64 = BOARD.turn_bytes as i64;
 const _: () = assert!(SHARE_BYTES as u64 / TURN_BYTES_MIN <= u16::MAX as u64);
 
-/// A client among the worker's. 0 is none, so that a free connection is all zeroes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct ClientSlot(u16);
-
-impl ClientSlot {
-    pub(super) const NONE: Self = Self(0);
-
-    fn index(self) -> usize {
-        usize::from(self.0.checked_sub(1).expect("a client"))
-    }
-}
-
 /// One client. All zeroes is a free place.
-pub(super) struct Client {
+pub(crate) struct Client {
     key: u64,
     /// Connections that are ready for a turn.
     ready: List<QUEUE>,
@@ -41,7 +30,7 @@ pub(super) struct Client {
 }
 
 /// The clients that have connections, and the ring of those whose turn it is. All zeroes is none.
-pub(super) struct Rounds {
+pub(crate) struct Rounds {
     clients: [Client; CONNECTIONS_MAX],
     buckets: [u16; BUCKETS],
     touched: u16,
@@ -53,7 +42,7 @@ pub(super) struct Rounds {
 }
 
 /// What one client may do in a round.
-pub(super) struct Share {
+pub(crate) struct Share {
     client: ClientSlot,
     turns: u16,
     /// Less than nothing when its last turn sent more than was left.
@@ -61,7 +50,7 @@ pub(super) struct Share {
 }
 
 impl Rounds {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         const FREE: Client = Client {
             key: 0,
             ready: List::new(),
@@ -85,22 +74,22 @@ impl Rounds {
     }
 
     /// Whether some connection is ready for a turn.
-    pub(super) fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.ready_count > 0
     }
 
     /// Whether one connection is ready and no other.
-    pub(super) fn has_one(&self) -> bool {
+    pub(crate) fn has_one(&self) -> bool {
         self.ready_count == 1
     }
 
     /// Clients whose turn it is, as many as make one round.
-    pub(super) fn ring_count(&self) -> u16 {
+    pub(crate) fn ring_count(&self) -> u16 {
         self.ring_count
     }
 
     /// Counts a connection of the client with this key.
-    pub(super) fn enter(&mut self, key: u64) -> ClientSlot {
+    pub(crate) fn enter(&mut self, key: u64) -> ClientSlot {
         let bucket = bucket_of(key);
         let mut number = self.buckets[bucket];
         while number != 0 {
@@ -131,7 +120,7 @@ impl Rounds {
     }
 
     /// A connection of the client has ended.
-    pub(super) fn leave(&mut self, client: ClientSlot) {
+    pub(crate) fn leave(&mut self, client: ClientSlot) {
         let place = &mut self.clients[client.index()];
         place.users -= 1;
         // The ring still names it otherwise, and frees it when it comes by.
@@ -160,7 +149,7 @@ impl Rounds {
     }
 
     /// A connection of the client is ready for a turn.
-    pub(super) fn push(&mut self, connections: &mut Slab, client: ClientSlot, slot: Slot) {
+    pub(crate) fn push(&mut self, connections: &mut Slab, client: ClientSlot, slot: Slot) {
         self.ready_count += 1;
         let place = &mut self.clients[client.index()];
         place.ready_count += 1;
@@ -171,7 +160,7 @@ impl Rounds {
     }
 
     /// A connection is ready no more.
-    pub(super) fn remove(&mut self, connections: &mut Slab, client: ClientSlot, slot: Slot) {
+    pub(crate) fn remove(&mut self, connections: &mut Slab, client: ClientSlot, slot: Slot) {
         self.ready_count -= 1;
         let place = &mut self.clients[client.index()];
         place.ready_count -= 1;
@@ -190,7 +179,7 @@ impl Rounds {
     }
 
     /// The share of the client that comes first in the ring, which must not be empty.
-    pub(super) fn begin_share(&self) -> Share {
+    pub(crate) fn begin_share(&self) -> Share {
         let client = ClientSlot(self.first_in_ring);
         let place = &self.clients[client.index()];
         Share {
@@ -202,7 +191,7 @@ impl Rounds {
 
     /// The client's next connection, which is ready no more; `None` when its share is used up. Who
     /// is alone has no need to share.
-    pub(super) fn next(&mut self, connections: &mut Slab, share: &mut Share) -> Option<Slot> {
+    pub(crate) fn next(&mut self, connections: &mut Slab, share: &mut Share) -> Option<Slot> {
         let has_right = share.turns > 0 && (share.bytes > 0 || self.ring_count == 1);
         let place = &mut self.clients[share.client.index()];
         let slot = place.ready.front().filter(|_| has_right)?;
@@ -212,14 +201,14 @@ impl Rounds {
     }
 
     /// Takes what a turn has sent off the share.
-    pub(super) fn spend(share: &mut Share, sent: u64) {
+    pub(crate) fn spend(share: &mut Share, sent: u64) {
         share.bytes -= sent.max(TURN_BYTES_MIN) as i64;
     }
 
     /// Puts the client last in the ring if it has more to do, or takes it out. Many connections with
     /// small buffers would overdraw every share by one turn, so what is too much is its debt in the
     /// next round: less than a share, that it still has a turn. Who is alone owes nobody.
-    pub(super) fn end_share(&mut self, share: &Share) {
+    pub(crate) fn end_share(&mut self, share: &Share) {
         let place = &mut self.clients[share.client.index()];
         assert_eq!(self.first_in_ring, share.client.0, "whose share it was");
         let owed = if self.ring_count == 1 {
@@ -251,7 +240,7 @@ mod tests {
     use super::*;
     use crate::link::Protocol;
     use crate::sys::Descriptor;
-    use crate::worker::connection::Connection;
+    use crate::worker::conn::connection::Connection;
 
     fn connect(slab: &mut Slab) -> Slot {
         let connection = Connection::new(Descriptor::NONE, 0, Protocol::Http, ClientSlot::NONE);

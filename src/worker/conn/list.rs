@@ -1,48 +1,35 @@
 //! Lists of connections that run through the slab's own entries, so they need no memory.
 
-use super::slab::{Slab, Slot};
-
-/// A connection's place in a list: its neighbours, 0 for none, else slot + 1.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Link {
-    previous: u16,
-    next: u16,
-}
-
-impl Link {
-    pub(super) const NONE: Self = Self {
-        previous: 0,
-        next: 0,
-    };
-}
+use super::slab::Slab;
+use super::state::{Link, Slot};
 
 /// A list by the connections' deadlines.
-pub(super) const DEADLINE: bool = false;
+pub(crate) const DEADLINE: bool = false;
 /// A list by the connections' queue.
-pub(super) const QUEUE: bool = true;
+pub(crate) const QUEUE: bool = true;
 
 /// A list of connections, first in first out. All zeroes is an empty one.
 /// `THROUGH` says which of a connection's links it runs through.
-pub(super) struct List<const THROUGH: bool> {
+pub(crate) struct List<const THROUGH: bool> {
     first: u16,
     last: u16,
 }
 
 impl<const THROUGH: bool> List<THROUGH> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { first: 0, last: 0 }
     }
 
-    pub(super) fn front(&self) -> Option<Slot> {
+    pub(crate) fn front(&self) -> Option<Slot> {
         slot(self.first)
     }
 
     /// The connection behind one that stands in a queue.
-    pub(super) fn after(connections: &mut Slab, before: Slot) -> Option<Slot> {
+    pub(crate) fn after(connections: &mut Slab, before: Slot) -> Option<Slot> {
         slot(link::<THROUGH>(connections, before).next)
     }
 
-    pub(super) fn push_back(&mut self, connections: &mut Slab, added: Slot) {
+    pub(crate) fn push_back(&mut self, connections: &mut Slab, added: Slot) {
         let number = added.index() as u16 + 1;
         *link::<THROUGH>(connections, added) = Link {
             previous: self.last,
@@ -55,14 +42,14 @@ impl<const THROUGH: bool> List<THROUGH> {
         self.last = number;
     }
 
-    pub(super) fn pop_front(&mut self, connections: &mut Slab) -> Option<Slot> {
+    pub(crate) fn pop_front(&mut self, connections: &mut Slab) -> Option<Slot> {
         let front = self.front()?;
         self.remove(connections, front);
         Some(front)
     }
 
     /// Takes a connection out that is in this list.
-    pub(super) fn remove(&mut self, connections: &mut Slab, removed: Slot) {
+    pub(crate) fn remove(&mut self, connections: &mut Slab, removed: Slot) {
         let gone = core::mem::take(link::<THROUGH>(connections, removed));
         match slot(gone.previous) {
             Some(previous) => link::<THROUGH>(connections, previous).next = gone.next,

@@ -1,27 +1,16 @@
 //! The listing of a folder over HTTP, as one connection's turns: a page for people or an array for
 //! programs, sent in pieces of any size.
 
-use super::Worker;
-use super::connection::Phase;
-use super::folder::Turn;
-use super::http::Received;
-use super::slab::Slot;
-use super::{Step, Turns};
+use super::requests::Received;
 use crate::entry::Order;
 use crate::files::{Progress, RowsEnd, seek};
-use crate::http::listing::{self, Format, Note, Query};
+use crate::http::listing::{self, Note, Query};
 use crate::http::path::{self, Path};
-use crate::http::{self, Field, Room, Sink, prefers_json};
+use crate::http::{self, OWN, Room, Sink};
 use crate::sys::{self, Errno};
-
-/// What of a page is sent next. All zeroes is its head.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
-pub(super) enum Stage {
-    Head,
-    Rows,
-    Foot,
-}
+use crate::worker::conn::state::{Phase, Slot, Stage};
+use crate::worker::train::listing::Turn;
+use crate::worker::{Step, Turns, Worker};
 
 /// What a request wants to see of a folder.
 struct Wanted {
@@ -40,14 +29,6 @@ struct Laid {
     rows: usize,
     all: usize,
     end: RowsEnd,
-}
-
-/// Whether an answer with a listing is an array for programs.
-pub(super) fn is_json(request: &http::Request, query: &Query) -> bool {
-    match query.format {
-        Some(format) => format == Format::Json,
-        None => prefers_json(request.values(Field::Accept)),
-    }
 }
 
 impl Wanted {
@@ -85,14 +66,14 @@ impl Wanted {
     /// Whether an entry is shown. One that can't be asked for is not.
     fn shows(&self, name: &[u8], dotfiles: bool) -> bool {
         let is_reachable = dotfiles || !name.starts_with(b".");
-        let is_own = self.path.bytes.is_empty() && name == super::respond::OWN;
+        let is_own = self.path.bytes.is_empty() && name == OWN;
         is_reachable && !is_own && self.query.matches(name)
     }
 }
 
 impl Worker {
     /// Reads a part of the folder, or sends some of its page.
-    pub(super) fn list_page(&mut self, turns: &Turns, slot: Slot) -> Step {
+    pub(crate) fn list_page(&mut self, turns: &Turns, slot: Slot) -> Step {
         let received = match self.receive_requests(slot) {
             Ok(received) => received,
             Err(step) => return step,
@@ -125,7 +106,7 @@ impl Worker {
         }
         Some(Wanted {
             path: path::decode(request.path).ok()?,
-            is_json: is_json(&request, &query),
+            is_json: query.wants_json(&request),
             is_chunked: !request.is_http10,
             query,
             note,

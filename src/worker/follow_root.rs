@@ -1,12 +1,12 @@
 //! Following the root: when it was opened anew, and when it has to be let go.
 
-use super::connection::{Phase, Queue};
+use super::conn::state::{Phase, Queue};
 use super::{Setting, Step, Turns, Worker};
 use crate::files::FileSlot;
 
 impl Worker {
     /// Does what the root's keeper has done, if it has done anything.
-    pub(super) fn follow_root(&mut self, turns: &Turns) {
+    pub(crate) fn follow_root(&mut self, turns: &Turns) {
         let Setting {
             gauges,
             root,
@@ -29,7 +29,7 @@ impl Worker {
     }
 
     /// Takes the file that is pushed, if it is there and was not taken.
-    pub(super) fn take_pushed(&mut self, setting: &Setting) {
+    pub(crate) fn take_pushed(&mut self, setting: &Setting) {
         if let Some(pushed) = setting.root.pushed()
             && !self.pushed.is_some()
             && let Ok(found) = pushed.find()

@@ -8,21 +8,17 @@ use heapless::Vec;
 
 use crate::limits::{BOARD, HTTP_HEAD_BYTES_MAX};
 use crate::sys::Peer;
+use crate::worker::conn::state::KeptSlot;
 
-/// A place. 0 is none, so that a free connection is all zeroes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct KeptSlot(u8);
-
-impl KeptSlot {
-    pub(super) const NONE: Self = Self(0);
-
-    pub(super) fn is_some(self) -> bool {
-        self != Self::NONE
-    }
+/// What was received, in the worker's input.
+pub(crate) struct Received {
+    pub(crate) size: usize,
+    /// It is still in the kernel's buffer.
+    pub(crate) is_peeked: bool,
 }
 
 /// All places. All zeroes is none taken.
-pub(super) struct Kept {
+pub(crate) struct Kept {
     bytes: [Vec<u8, HTTP_HEAD_BYTES_MAX, u16>; BOARD.kept_requests],
     /// Whose they are, for the access log.
     peers: [Peer; BOARD.kept_requests],
@@ -31,7 +27,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             bytes: [const { Vec::new() }; BOARD.kept_requests],
             peers: [(Ipv6Addr::UNSPECIFIED, 0); BOARD.kept_requests],
@@ -40,12 +36,12 @@ impl Kept {
         }
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         usize::from(self.taken) == BOARD.kept_requests
     }
 
     /// Keeps bytes, in the place that already belongs to them or in a free one; none need none.
-    pub(super) fn keep(&mut self, slot: KeptSlot, bytes: &[u8]) -> KeptSlot {
+    pub(crate) fn keep(&mut self, slot: KeptSlot, bytes: &[u8]) -> KeptSlot {
         if bytes.is_empty() {
             self.release(slot);
             return KeptSlot::NONE;
@@ -68,7 +64,7 @@ impl Kept {
     }
 
     /// The bytes of a place; none of no place.
-    pub(super) fn get(&self, slot: KeptSlot) -> &[u8] {
+    pub(crate) fn get(&self, slot: KeptSlot) -> &[u8] {
         match slot.0.checked_sub(1) {
             Some(index) => &self.bytes[usize::from(index)],
             None => &[],
@@ -76,19 +72,19 @@ impl Kept {
     }
 
     /// Remembers whose the bytes of a place are, if it is one.
-    pub(super) fn set_peer(&mut self, slot: KeptSlot, peer: Peer) {
+    pub(crate) fn set_peer(&mut self, slot: KeptSlot, peer: Peer) {
         if let Some(index) = slot.0.checked_sub(1) {
             self.peers[usize::from(index)] = peer;
         }
     }
 
     /// See [`Kept::set_peer`].
-    pub(super) fn peer(&self, slot: KeptSlot) -> Peer {
+    pub(crate) fn peer(&self, slot: KeptSlot) -> Peer {
         self.peers[usize::from(slot.0.checked_sub(1).expect("a place"))]
     }
 
     /// Frees a place, if it is one.
-    pub(super) fn release(&mut self, slot: KeptSlot) {
+    pub(crate) fn release(&mut self, slot: KeptSlot) {
         if let Some(index) = slot.0.checked_sub(1) {
             assert!(self.is_taken[usize::from(index)], "a place is freed once");
             self.is_taken[usize::from(index)] = false;

@@ -1,25 +1,12 @@
 //! The slab: a worker's connections, at fixed places.
 
-use super::connection::{Connection, Phase};
+use super::connection::Connection;
+use super::state::{Phase, Slot};
 use crate::limits::CONNECTIONS_MAX;
-
-/// A place in the slab.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Slot(u16);
-
-impl Slot {
-    pub(super) const fn from_index(index: u16) -> Self {
-        Self(index)
-    }
-
-    pub(super) fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
 
 /// Connections, at most `CONNECTIONS_MAX`. All zeroes is an empty slab, and a place is touched only
 /// when those before it have been in use at once.
-pub(super) struct Slab {
+pub(crate) struct Slab {
     entries: [Connection; CONNECTIONS_MAX],
     touched: u16,
     taken: u16,
@@ -28,7 +15,7 @@ pub(super) struct Slab {
 }
 
 impl Slab {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             entries: [const { Connection::FREE }; CONNECTIONS_MAX],
             touched: 0,
@@ -38,7 +25,7 @@ impl Slab {
     }
 
     /// `None` if every place is taken.
-    pub(super) fn insert(&mut self, connection: Connection) -> Option<Slot> {
+    pub(crate) fn insert(&mut self, connection: Connection) -> Option<Slot> {
         let slot = match self.first_free.checked_sub(1) {
             Some(free) => {
                 self.first_free = self.entries[usize::from(free)].next_free();
@@ -56,7 +43,7 @@ impl Slab {
     }
 
     /// Frees the place of a connection that has ended.
-    pub(super) fn remove(&mut self, slot: Slot) {
+    pub(crate) fn remove(&mut self, slot: Slot) {
         let entry = &mut self.entries[slot.index()];
         assert_eq!(
             entry.phase,
@@ -69,15 +56,15 @@ impl Slab {
     }
 
     /// All places that were ever taken, whether they are now or not.
-    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
         (0..self.touched).map(Slot)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.taken == 0
     }
 
-    pub(super) fn get(&mut self, slot: Slot) -> &mut Connection {
+    pub(crate) fn get(&mut self, slot: Slot) -> &mut Connection {
         &mut self.entries[slot.index()]
     }
 }

@@ -1,15 +1,14 @@
 //! The listing of a folder, as one connection's turns. A worker's connections share one listing.
 
-use super::connection::{Phase, Queue};
-use super::slab::Slot;
-use super::{Step, Turns, Worker};
 use crate::entry::Order;
 use crate::files::Progress;
 use crate::sys::{self, Errno};
 use crate::train::CAR_SIZE_MAX;
+use crate::worker::conn::state::{Phase, Queue, Slot};
+use crate::worker::{Step, Turns, Worker, fingerprint};
 
 /// When a connection can use the listing.
-pub(super) enum Turn {
+pub(crate) enum Turn {
     Mine,
     Later,
     /// The folder cannot be read.
@@ -17,7 +16,7 @@ pub(super) enum Turn {
 }
 
 impl Worker {
-    pub(super) fn begin_listing(&mut self, slot: Slot) -> Step {
+    pub(crate) fn begin_listing(&mut self, slot: Slot) -> Step {
         let connection = self.connections.get(slot);
         connection.phase = Phase::Listing;
         (connection.skip, connection.within) = (0, 0);
@@ -27,7 +26,7 @@ impl Worker {
     }
 
     /// Reads a part of the folder, or sends a batch of its listing.
-    pub(super) fn list(&mut self, turns: &Turns, slot: Slot) -> Step {
+    pub(crate) fn list(&mut self, turns: &Turns, slot: Slot) -> Step {
         match self.take_listing(slot, Order::NAME) {
             Turn::Mine => {}
             Turn::Later => return Step::Wait,
@@ -47,7 +46,7 @@ impl Worker {
     }
 
     /// Gets the listing for a connection, or a place in its queue.
-    pub(super) fn take_listing(&mut self, slot: Slot, order: Order) -> Turn {
+    pub(crate) fn take_listing(&mut self, slot: Slot, order: Order) -> Turn {
         let owner = slot.index() as u16 + 1;
         let connection = self.connections.get(slot);
         if self.listing_owner != 0 && self.listing_owner != owner {
@@ -122,7 +121,7 @@ impl Worker {
     /// Gives the listing to the next one, if this connection has it. The next one owns it from now on,
     /// not from its turn on: if it ends before, its end gives the listing on, and who waits is never
     /// left without an owner that will.
-    pub(super) fn leave_listing(&mut self, slot: Slot) {
+    pub(crate) fn leave_listing(&mut self, slot: Slot) {
         if self.listing_owner != slot.index() as u16 + 1 {
             return;
         }
@@ -134,11 +133,4 @@ impl Worker {
             self.make_ready(next);
         }
     }
-}
-
-/// FNV-1a, to see that a car that is made again is the same.
-pub(super) fn fingerprint(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    })
 }

@@ -1,9 +1,5 @@
 //! Asking and answering: the turns of one connection over the train protocol.
 
-use super::connection::{Phase, Queue};
-use super::deadline::Wait;
-use super::slab::Slot;
-use super::{Step, Turns, Worker};
 use crate::files::{FileSlot, Found};
 use crate::limits::{BOARD, CARS_PER_BATCH_FIRST, CARS_PER_BATCH_MIN, COLD_RETRIES_MAX};
 use crate::link::Protocol;
@@ -12,10 +8,13 @@ use crate::train::{
     self, CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX, Fault, Form, Plan, REQUEST_SIZE_MAX,
     SIZE_OF_FOLDER, Section,
 };
+use crate::worker::conn::state::{Phase, Slot, Wait};
+use crate::worker::transfer::SHRANK;
+use crate::worker::{Step, Turns, Worker};
 
 impl Worker {
     /// Plans the answer of a push client, which asks for nothing.
-    pub(super) fn push(&mut self, turns: &Turns, slot: Slot) {
+    pub(crate) fn push(&mut self, turns: &Turns, slot: Slot) {
         let form = turns.setting.form;
         if !self.pushed.is_some() {
             // Its card is not there now.
@@ -34,7 +33,7 @@ impl Worker {
 
     /// Reads a request, if it is whole. A part of one stays in the kernel's buffer, so that a
     /// client that sends it in pieces takes no memory here.
-    pub(super) fn ask(&mut self, turns: &Turns, slot: Slot) -> Step {
+    pub(crate) fn ask(&mut self, turns: &Turns, slot: Slot) -> Step {
         let connection = self.connections.get(slot);
         connection.unread = false;
         let socket = connection.socket.raw();
@@ -98,7 +97,7 @@ impl Worker {
         ))
     }
 
-    pub(super) fn begin(&mut self, turns: &Turns, slot: Slot, plan: Plan, file: FileSlot) {
+    pub(crate) fn begin(&mut self, turns: &Turns, slot: Slot, plan: Plan, file: FileSlot) {
         self.release_file(slot);
         let connection = self.connections.get(slot);
         connection.file = file;
@@ -109,7 +108,7 @@ impl Worker {
     }
 
     /// Makes a connection's next bytes a fault, and its end.
-    pub(super) fn fail(&mut self, turns: &Turns, slot: Slot, fault: Fault) {
+    pub(crate) fn fail(&mut self, turns: &Turns, slot: Slot, fault: Fault) {
         if fault == Fault::Io {
             turns.setting.gauges.report_fault();
         }
@@ -117,7 +116,7 @@ impl Worker {
     }
 
     /// Sends what it can of an answer.
-    pub(super) fn answer(&mut self, turns: &Turns, slot: Slot) -> Step {
+    pub(crate) fn answer(&mut self, turns: &Turns, slot: Slot) -> Step {
         self.await_client(turns, slot);
         let start = self.connections.get(slot).sent;
         loop {
@@ -151,26 +150,6 @@ impl Worker {
         }
     }
 
-    /// What follows a failure to send.
-    pub(super) fn cannot_send(&mut self, turns: &Turns, slot: Slot, errno: Errno) -> Step {
-        match errno {
-            // The others have their turns meanwhile.
-            COLD => {
-                self.arm(turns, slot, Wait::Cold);
-                Step::Wait
-            }
-            SHRANK => self.cut_short(turns, slot),
-            _ => Step::End,
-        }
-    }
-
-    /// Opens a stall window, unless one is open.
-    pub(super) fn await_client(&mut self, turns: &Turns, slot: Slot) {
-        if self.connections.get(slot).wait != Wait::Stall {
-            self.arm(turns, slot, Wait::Stall);
-        }
-    }
-
     fn send_head(&mut self, slot: Slot, at: usize) -> Result<usize, Errno> {
         let connection = self.connections.get(slot);
         let file = self.files.get(connection.file);
@@ -188,36 +167,6 @@ impl Worker {
         let plan = &self.connections.get(slot).plan;
         let (offset, size) = (plan.offset + within, plan.data_size - within);
         self.send_bytes(slot, offset, size)
-    }
-
-    /// Sends some of the `size` bytes that lie at `offset` of the connection's file, straight from
-    /// the page cache.
-    pub(super) fn send_bytes(
-        &mut self,
-        slot: Slot,
-        offset: u64,
-        size: u64,
-    ) -> Result<usize, Errno> {
-        let connection = self.connections.get(slot);
-        let socket = connection.socket.raw();
-        let file = self.files.get(connection.file).descriptor.raw();
-        let count = size.min(BOARD.turn_bytes as u64) as usize;
-        if connection.cold_tries < COLD_RETRIES_MAX && offset + count as u64 > connection.warm_end {
-            // sendfile has no way to say that it would wait for the card.
-            let starts_anew = offset != connection.warm_end;
-            let far = size.min(WARM_BYTES);
-            let probes = [starts_anew.then_some(1), Some(far), Some(count as u64)];
-            match probe(file, offset, probes) {
-                Ok(warm) => connection.warm_end = offset + warm,
-                Err(COLD) => return Err(self.ask_card(slot, offset)),
-                Err(errno) => return Err(errno),
-            }
-        }
-        connection.cold_tries = 0;
-        match sys::send_file(socket, file, offset, count) {
-            Ok(0) | Err(Errno::EIO) => Err(SHRANK),
-            result => result,
-        }
     }
 
     /// Sends head, cars and end car from the connection's position, as far as one batch goes.
@@ -302,30 +251,8 @@ impl Worker {
         Ok(whole)
     }
 
-    /// Asks for the pages that are missing from `offset` on.
-    fn ask_card(&mut self, slot: Slot, offset: u64) -> Errno {
-        let connection = self.connections.get(slot);
-        connection.cold_tries += 1;
-        if connection.cold_tries % 8 == 1 {
-            let file = self.files.get(connection.file).descriptor.raw();
-            sys::advise_needed(file, offset, 2 * BOARD.turn_bytes as u64);
-        }
-        COLD
-    }
-
-    /// The file cannot give what was promised. A train that can still say so does; otherwise the
-    /// connection ends early, so that nothing looks whole.
-    fn cut_short(&mut self, turns: &Turns, slot: Slot) -> Step {
-        let connection = self.connections.get(slot);
-        let name = core::str::from_utf8(&self.files.get(connection.file).name)
-            .unwrap_or("(a name that is not UTF-8)");
-        log::warn!("{name}: shrank or cannot be read; its transfer ends early");
-        turns.setting.gauges.report_fault();
-        self.break_off(turns, slot)
-    }
-
     /// Ends a transfer in the midst of it.
-    pub(super) fn break_off(&mut self, turns: &Turns, slot: Slot) -> Step {
+    pub(crate) fn break_off(&mut self, turns: &Turns, slot: Slot) -> Step {
         let connection = self.connections.get(slot);
         if connection.phase != Phase::Answering
             || connection.protocol != Protocol::Ask
@@ -341,7 +268,7 @@ impl Worker {
     }
 
     /// Goes on after the last byte of an answer.
-    pub(super) fn answered(&mut self, turns: &Turns, slot: Slot) -> Step {
+    pub(crate) fn answered(&mut self, turns: &Turns, slot: Slot) -> Step {
         let connection = self.connections.get(slot);
         if connection.plan.as_fault().is_some() {
             return self.begin_lingering(turns, slot);
@@ -380,7 +307,7 @@ impl Worker {
     }
 
     /// An event while all is sent but not acknowledged: only the client's death matters.
-    pub(super) fn acknowledge(&mut self, slot: Slot) -> Step {
+    pub(crate) fn acknowledge(&mut self, slot: Slot) -> Step {
         let socket = self.connections.get(slot).socket.raw();
         match sys::receive(socket, &mut self.buffer[..1], true) {
             Ok(_) | Err(Errno::EAGAIN) => Step::Wait,
@@ -389,7 +316,7 @@ impl Worker {
     }
 
     /// For `raw-end`: begins the pause before the end car once the client has all of the file.
-    pub(super) fn look_for_acknowledgement(&mut self, turns: &Turns, slot: Slot) {
+    pub(crate) fn look_for_acknowledgement(&mut self, turns: &Turns, slot: Slot) {
         let connection = self.connections.get(slot);
         let left = sys::unacknowledged(connection.socket.raw());
         let acknowledged = connection.sent - left.min(connection.sent);
@@ -406,64 +333,8 @@ impl Worker {
     }
 
     /// For `raw-end`: the end car, all that is left to send.
-    pub(super) fn send_late_end(&mut self, turns: &Turns, slot: Slot) {
+    pub(crate) fn send_late_end(&mut self, turns: &Turns, slot: Slot) {
         let file = self.connections.get(slot).file;
         self.begin(turns, slot, Plan::new(Form::Plain, 0, 0, 0), file);
     }
-
-    /// A stall window has passed: the transfer ends if it moved nothing, or too little while
-    /// others wait.
-    pub(super) fn stalled(&mut self, turns: &Turns, slot: Slot) {
-        let connection = self.connections.get(slot);
-        let left = sys::unacknowledged(connection.socket.raw());
-        if left == 0 {
-            // The client waits for us: the kernel had no memory for more, and no event tells when it has.
-            self.arm(turns, slot, Wait::Stall);
-            if self.connections.get(slot).queued == Queue::None {
-                self.make_ready(slot);
-            }
-            return;
-        }
-        let acknowledged = connection.sent - left.min(connection.sent);
-        let moved = acknowledged.saturating_sub(connection.acknowledged);
-        let least = BOARD.rate_min_bytes_per_s * BOARD.stall_ms / 1000;
-        if moved == 0 || (moved < least && turns.setting.gauges.is_wanted()) {
-            log::debug!(
-                "a client stopped reading and loses its place ({moved} bytes in {} ms)",
-                BOARD.stall_ms
-            );
-            return self.end(turns, slot);
-        }
-        connection.acknowledged = acknowledged;
-        self.arm(turns, slot, Wait::Stall);
-    }
 }
-
-/// Looks whether bytes from `offset` on are in the page cache, by the last byte of each of these
-/// sizes; the first one must be, then the largest that is counts.
-fn probe(file: i32, offset: u64, sizes: [Option<u64>; 3]) -> Result<u64, Errno> {
-    let is_warm = |size: u64| match sys::read_at(file, &mut [0], offset + size - 1, true) {
-        Ok(1..) => Ok(true),
-        Err(Errno::EAGAIN) => Ok(false),
-        Ok(0) | Err(_) => Err(SHRANK),
-    };
-    let [first, far, near] = sizes;
-    if let Some(first) = first
-        && !is_warm(first)?
-    {
-        return Err(COLD);
-    }
-    for size in [far, near].into_iter().flatten() {
-        if is_warm(size)? {
-            return Ok(size);
-        }
-    }
-    Err(COLD)
-}
-
-/// Bytes that are looked for in the page cache at once.
-const WARM_BYTES: u64 = 4 * BOARD.turn_bytes as u64;
-/// The page cache lacks what is to be sent. (An errno that no call here returns.)
-const COLD: Errno = Errno::EINPROGRESS;
-/// The file ended before its size, or cannot be read. (An errno that no call here returns.)
-const SHRANK: Errno = Errno::ENODATA;

@@ -5,80 +5,22 @@
 //! answer is a function of its request and of the time when it was first made, so the same bytes
 //! come out, and only what is missing is sent.
 
-use heapless::Vec;
-
-use super::connection::Phase;
-use super::deadline::Wait;
-use super::folder::fingerprint;
-use super::kept::KeptSlot;
-use super::page::Stage;
-use super::respond::{Body, Moment, Responder, Response};
-use super::slab::Slot;
-use super::{Step, Turns, Worker};
+use super::requests::Received;
+use super::respond::Responder;
+use super::response::{Answered, Batch, Body, Moment, Response};
 use crate::http::{self, Refusal, Status};
 use crate::limits::{BOARD, CACHED_BODY_BYTES, HTTP_HEAD_BYTES_MAX, HTTP_MADE_BYTES_MAX};
 use crate::sys::{self, Errno};
 use crate::train::{Form, Plan};
+use crate::worker::conn::state::{Decision, KeptSlot, Phase, Slot, Stage, Wait};
+use crate::worker::{Step, Turns, Worker, fingerprint};
 
-/// Requests that are answered in one turn.
-const BATCH_MAX: usize = 32;
 /// Room that one answer may need.
 const ANSWER_BYTES_MAX: usize = HTTP_MADE_BYTES_MAX + CACHED_BODY_BYTES;
 
-/// What was received, in the worker's input.
-pub(super) struct Received {
-    pub(super) size: usize,
-    /// It is still in the kernel's buffer.
-    is_peeked: bool,
-}
-
-/// Where one answer of a batch ends, and where its request begins.
-pub(super) struct Answered {
-    end: usize,
-    pub(super) request: usize,
-    pub(super) status: Status,
-    /// Bytes of the body that were made.
-    pub(super) body: u64,
-    decision: Decision,
-}
-
-/// What an answer depends on beside its request, and what must not change while it is sent.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Decision {
-    /// The server was full, or about to stop.
-    is_busy: bool,
-    /// The connection could be kept.
-    keeps: bool,
-    /// It was made before, and a part of it may be sent.
-    is_made: bool,
-}
-
-impl Decision {
-    pub(super) const NONE: Self = Self {
-        is_busy: false,
-        keeps: false,
-        is_made: false,
-    };
-}
-
-/// The answers made in one turn.
-#[derive(Default)]
-pub(super) struct Batch {
-    pub(super) answers: Vec<Answered, BATCH_MAX>,
-    /// Bytes of requests that are answered.
-    used: usize,
-    /// Bytes of the answers.
-    made: usize,
-    last: Option<Response>,
-    /// More of what the last request belongs to is on its way.
-    is_cut: bool,
-    /// More requests may be there than fit the batch.
-    is_full: bool,
-}
-
 impl Worker {
     /// Receives requests, and answers those that are whole.
-    pub(super) fn take_requests(&mut self, turns: &Turns, slot: Slot) -> Step {
+    pub(crate) fn take_requests(&mut self, turns: &Turns, slot: Slot) -> Step {
         let received = match self.receive_requests(slot) {
             Ok(received) => received,
             Err(step) => return step,
@@ -93,7 +35,7 @@ impl Worker {
 
     /// Fills the input with what is kept of a connection and what has come. The error is what to do
     /// where there is nothing.
-    pub(super) fn receive_requests(&mut self, slot: Slot) -> Result<Received, Step> {
+    pub(crate) fn receive_requests(&mut self, slot: Slot) -> Result<Received, Step> {
         let connection = self.connections.get(slot);
         let kept = self.kept.get(connection.kept);
         let mut size = kept.len();
@@ -211,7 +153,7 @@ impl Worker {
     }
 
     /// Keeps the input from `start` on, and takes what is before it out of the kernel's buffer.
-    pub(super) fn keep_from(&mut self, slot: Slot, start: usize, received: &Received) {
+    pub(crate) fn keep_from(&mut self, slot: Slot, start: usize, received: &Received) {
         let connection = self.connections.get(slot);
         if received.is_peeked {
             if start > 0 {
@@ -372,7 +314,7 @@ impl Worker {
     }
 
     /// Goes on after the last byte of an answer over HTTP. `more` requests may be whole already.
-    pub(super) fn request_answered(&mut self, turns: &Turns, slot: Slot, more: bool) -> Step {
+    pub(crate) fn request_answered(&mut self, turns: &Turns, slot: Slot, more: bool) -> Step {
         self.release_file(slot);
         let connection = self.connections.get(slot);
         if connection.plan.data_size > BOARD.turn_bytes as u64 {
@@ -432,7 +374,7 @@ impl Worker {
     }
 
     /// Ends a connection whose request is not whole, or that has sent none: then without a word.
-    pub(super) fn refuse_request(&mut self, turns: &Turns, slot: Slot, wait: Wait, status: Status) {
+    pub(crate) fn refuse_request(&mut self, turns: &Turns, slot: Slot, wait: Wait, status: Status) {
         if wait != Wait::Request {
             return self.end(turns, slot);
         }
@@ -459,7 +401,7 @@ impl Worker {
     }
 
     /// Frees what is kept of a connection's requests.
-    pub(super) fn forget_request(&mut self, slot: Slot) {
+    pub(crate) fn forget_request(&mut self, slot: Slot) {
         let connection = self.connections.get(slot);
         let kept = core::mem::replace(&mut connection.kept, KeptSlot::NONE);
         self.kept.release(kept);

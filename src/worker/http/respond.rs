@@ -1,82 +1,40 @@
 //! Answering one HTTP request: from what is asked to a head, and a body or where it comes from.
 
-use super::Setting;
-use super::made::{
+use super::generated::{
     ALLOW, Reader, busy, error, made, options, page_of, redirect, unreadable, unsatisfiable,
 };
-use super::page::is_json;
-use crate::files::{Cache, File, FileSlot, Files, Found, Located, Served, read_folder, seek};
+use super::response::{Body, Moment, Response};
+use crate::files::{Cache, File, Files, Found, Located, Served, read_folder, seek};
 use crate::http::answer::{self, Extent, Manner, Representation};
 use crate::http::listing::Query;
 use crate::http::page;
 use crate::http::parts::Parts;
 use crate::http::path::{self, Path};
 use crate::http::{
-    Encoding, Field, Method, Outcome, Ranges, Refusal, Request, Room, Sink, Status, Validators,
-    accepted, evaluate, range,
+    Encoding, Field, Method, OWN, Outcome, Ranges, Refusal, Request, Room, Sink, Status,
+    Validators, accepted, evaluate, range,
 };
 use crate::limits::CACHED_BODY_BYTES;
 use crate::sys;
 use crate::train::Fault;
+use crate::worker::Setting;
 
 /// A file may change without a change of its time for so long, which is what FAT can tell apart.
 const SETTLED_NS: i128 = 2_000_000_000;
-/// Paths that are the server's own, whatever lies beneath the root.
-pub(super) const OWN: &[u8] = b"-";
-
-/// When a request is answered.
-#[derive(Clone, Copy)]
-pub(super) struct Moment {
-    /// Milliseconds on the monotonic clock.
-    pub(super) now_ms: u64,
-    /// Milliseconds since 1970, as far as the system knows.
-    pub(super) real_ms: u64,
-}
-
-impl Moment {
-    pub(super) fn now(now_ms: u64) -> Self {
-        let real_ms = sys::real_ms();
-        Self { now_ms, real_ms }
-    }
-}
-
 /// What is needed to answer.
-pub(super) struct Responder<'a> {
-    pub(super) setting: &'a Setting<'a>,
-    pub(super) cache: &'a mut Cache,
-    pub(super) files: &'a mut Files,
-    pub(super) moment: Moment,
+pub(crate) struct Responder<'a> {
+    pub(crate) setting: &'a Setting<'a>,
+    pub(crate) cache: &'a mut Cache,
+    pub(crate) files: &'a mut Files,
+    pub(crate) moment: Moment,
     /// The server is full or stops: nothing is answered but that.
-    pub(super) is_busy: bool,
+    pub(crate) is_busy: bool,
     /// The connection may be kept, as far as the server is concerned.
-    pub(super) keeps: bool,
-}
-
-/// What follows the bytes that a response has made.
-pub(super) enum Body {
-    /// Nothing.
-    None,
-    /// Bytes of a file: from this offset, so many.
-    File(FileSlot, u64, u64),
-    /// Several parts of a file, as the request says.
-    Parts(FileSlot, Encoding),
-    /// The entries of a folder, as the request says.
-    Listing(FileSlot),
-}
-
-/// An answer, of which the first bytes are made.
-pub(super) struct Response {
-    pub(super) status: Status,
-    /// Bytes made.
-    pub(super) made: usize,
-    /// Bytes of the body that are among them.
-    pub(super) made_body: usize,
-    pub(super) body: Body,
-    pub(super) keep_alive: bool,
+    pub(crate) keeps: bool,
 }
 
 /// The ranges that a request asks for, of those that a file of `size` bytes has.
-pub(super) fn ranges(request: &Request, size: u64) -> Ranges {
+pub(crate) fn ranges(request: &Request, size: u64) -> Ranges {
     match request.value(Field::Range) {
         Some(value) => range::parse(value, size),
         None => Ranges::Whole,
@@ -96,7 +54,7 @@ impl<'a> Responder<'a> {
     }
 
     /// Answers what is no request.
-    pub(super) fn refuse(&mut self, refusal: Refusal, out: &mut [u8]) -> Response {
+    pub(crate) fn refuse(&mut self, refusal: Refusal, out: &mut [u8]) -> Response {
         let reader = Reader {
             is_head: refusal.is_head,
             wants_html: refusal.accepts_html,
@@ -106,7 +64,7 @@ impl<'a> Responder<'a> {
     }
 
     /// Answers a request. It blocks while the card is asked for what the cache lacks.
-    pub(super) fn respond(&mut self, request: &Request, out: &mut [u8]) -> Response {
+    pub(crate) fn respond(&mut self, request: &Request, out: &mut [u8]) -> Response {
         let out = &mut Room::new(out);
         let keep_alive = request.keep_alive && self.keeps && !self.is_busy;
         let manner = &self.manner(request.is_http10, keep_alive);
@@ -258,7 +216,7 @@ impl<'a> Responder<'a> {
             ..*manner
         };
         answer::begin(out, Status::OK, manner);
-        if is_json(request, &query) {
+        if query.wants_json(request) {
             out.put(b"Content-Type: application/json\r\n");
         } else {
             out.put(b"Content-Type: text/html; charset=utf-8\r\nContent-Security-Policy: ");
@@ -389,7 +347,7 @@ impl<'a> Responder<'a> {
 }
 
 /// What tells this state of a file from others, at a time.
-pub(super) fn validators(file: &File, encoding: Encoding, real_ms: u64) -> Validators {
+pub(crate) fn validators(file: &File, encoding: Encoding, real_ms: u64) -> Validators {
     Validators {
         size: file.size,
         mtime_ns: file.mtime_ns,

@@ -1,6 +1,6 @@
 //! Answers over HTTP that are made and not read from a file: errors, redirects, and the like.
 
-use super::respond::{Body, Response};
+use super::response::{Body, Response};
 use crate::http::answer::{self, Manner};
 use crate::http::page;
 use crate::http::path::{self, Path};
@@ -9,13 +9,13 @@ use crate::limits::RETRY_AFTER_S;
 use crate::sys;
 
 /// The methods that files allow.
-pub(super) const ALLOW: &[u8] = b"Allow: GET, HEAD, OPTIONS\r\n";
+pub(crate) const ALLOW: &[u8] = b"Allow: GET, HEAD, OPTIONS\r\n";
 
 /// Who asks, as far as an error page depends on it.
 #[derive(Clone, Copy)]
-pub(super) struct Reader {
-    pub(super) is_head: bool,
-    pub(super) wants_html: bool,
+pub(crate) struct Reader {
+    pub(crate) is_head: bool,
+    pub(crate) wants_html: bool,
 }
 
 impl Reader {
@@ -24,7 +24,7 @@ impl Reader {
         wants_html: false,
     };
 
-    pub(super) fn of(request: &Request) -> Self {
+    pub(crate) fn of(request: &Request) -> Self {
         Self {
             is_head: request.method == Method::Head,
             wants_html: prefers_html(request.values(Field::Accept)),
@@ -51,7 +51,7 @@ pub fn turn_away(received: &[u8], site: &Site, clock_floor_s: u64, room: &mut [u
 }
 
 /// The response that `out` holds, whose head has so many bytes.
-pub(super) fn made(status: Status, manner: &Manner, out: &Room, head: usize) -> Response {
+pub(crate) fn made(status: Status, manner: &Manner, out: &Room, head: usize) -> Response {
     Response {
         status,
         made: out.used(),
@@ -62,7 +62,7 @@ pub(super) fn made(status: Status, manner: &Manner, out: &Room, head: usize) -> 
 }
 
 /// An error's page, with fields of its own.
-pub(super) fn error(
+pub(crate) fn error(
     status: Status,
     manner: &Manner,
     reader: Reader,
@@ -75,14 +75,14 @@ pub(super) fn error(
 }
 
 /// The answer of a server that is full, or stops, or has no card.
-pub(super) fn busy(manner: &Manner, reader: Reader, out: &mut Room) -> Response {
+pub(crate) fn busy(manner: &Manner, reader: Reader, out: &mut Room) -> Response {
     let retry = |out: &mut Room| answer::number(out, "Retry-After", RETRY_AFTER_S.into());
     page_of(Status::UNAVAILABLE, manner, reader, out, retry, |out| {
         page::busy_page(out, reader.wants_html, RETRY_AFTER_S);
     })
 }
 
-pub(super) fn page_of(
+pub(crate) fn page_of(
     status: Status,
     manner: &Manner,
     reader: Reader,
@@ -112,7 +112,7 @@ pub(super) fn page_of(
     made(status, manner, out, head)
 }
 
-pub(super) fn options(manner: &Manner, out: &mut Room) -> Response {
+pub(crate) fn options(manner: &Manner, out: &mut Room) -> Response {
     answer::begin(out, Status::NO_CONTENT, manner);
     out.put(ALLOW);
     answer::end(out, manner);
@@ -120,7 +120,7 @@ pub(super) fn options(manner: &Manner, out: &mut Room) -> Response {
 }
 
 /// The answer while the root, or a folder, cannot be read.
-pub(super) fn unreadable(manner: &Manner, reader: Reader, out: &mut Room) -> Response {
+pub(crate) fn unreadable(manner: &Manner, reader: Reader, out: &mut Room) -> Response {
     let retry = |out: &mut Room| answer::number(out, "Retry-After", RETRY_AFTER_S.into());
     page_of(Status::UNAVAILABLE, manner, reader, out, retry, |out| {
         let (status, reason) = (Status::UNAVAILABLE.0, Status::UNAVAILABLE.reason());
@@ -130,7 +130,7 @@ pub(super) fn unreadable(manner: &Manner, reader: Reader, out: &mut Room) -> Res
 }
 
 /// The answer to ranges that all lie behind the end of a file of `size` bytes.
-pub(super) fn unsatisfiable(
+pub(crate) fn unsatisfiable(
     size: u64,
     manner: &Manner,
     reader: Reader,
@@ -145,7 +145,7 @@ pub(super) fn unsatisfiable(
 
 /// Sends a client to the folder's path with a slash. It is made of the decoded path, so that two
 /// slashes at its start, which would name another host, are one.
-pub(super) fn redirect(
+pub(crate) fn redirect(
     path: &Path,
     query: Option<&[u8]>,
     manner: &Manner,

@@ -6,11 +6,12 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use heapless::Vec;
 
-use super::Worker;
-use super::http::{Batch, Received};
-use super::slab::Slot;
+use super::requests::Received;
+use super::response::Batch;
 use crate::http::{self, Field, date};
 use crate::sys::{self, Peer};
+use crate::worker::Worker;
+use crate::worker::conn::state::Slot;
 
 /// Bytes of the longest line; a pipe takes so many whole or not at all (pipe(7), PIPE_BUF).
 const LINE_BYTES: usize = 4096;
@@ -21,7 +22,7 @@ type Line = Vec<u8, LINE_BYTES>;
 
 impl Worker {
     /// Logs the first `count` answers of a batch, which are sent.
-    pub(super) fn log_answers(
+    pub(crate) fn log_answers(
         &mut self,
         slot: Slot,
         received: &Received,
@@ -41,7 +42,7 @@ impl Worker {
     }
 
     /// Logs the answer whose request is kept, and which ends now.
-    pub(super) fn log_kept(&mut self, slot: Slot) {
+    pub(crate) fn log_kept(&mut self, slot: Slot) {
         let connection = self.connections.get(slot);
         let status = core::mem::take(&mut connection.status);
         if status == 0 {

@@ -2,10 +2,8 @@
 
 use heapless::Vec;
 
-use super::connection::{Phase, Queue};
-use super::deadline::Wait;
-use super::list::{DEADLINE, List, QUEUE};
-use super::slab::Slot;
+use super::conn::list::{DEADLINE, List, QUEUE};
+use super::conn::state::{Phase, Queue, Slot, Wait};
 use super::{Step, Turns, Worker};
 use crate::files::FileSlot;
 use crate::http::Status;
@@ -15,7 +13,7 @@ use crate::sys::{self, Errno};
 use crate::train::Fault;
 
 impl Worker {
-    pub(super) fn expire(&mut self, turns: &Turns) {
+    pub(crate) fn expire(&mut self, turns: &Turns) {
         while let Some((slot, wait)) = self.deadlines.expired(&mut self.connections, turns.now_ms) {
             match wait {
                 Wait::Silent | Wait::Request
@@ -61,7 +59,7 @@ impl Worker {
 
     /// Closes; but where the client has sent something that was not read, closing would be a reset
     /// that eats the bytes on their way to it.
-    pub(super) fn close_gently(&mut self, turns: &Turns, slot: Slot) -> Step {
+    pub(crate) fn close_gently(&mut self, turns: &Turns, slot: Slot) -> Step {
         let socket = self.connections.get(slot).socket.raw();
         match sys::receive(socket, &mut self.buffer[..1], true) {
             Ok(1..) => self.begin_lingering(turns, slot),
@@ -69,7 +67,7 @@ impl Worker {
         }
     }
 
-    pub(super) fn begin_lingering(&mut self, turns: &Turns, slot: Slot) -> Step {
+    pub(crate) fn begin_lingering(&mut self, turns: &Turns, slot: Slot) -> Step {
         let connection = self.connections.get(slot);
         connection.phase = Phase::Lingering;
         connection.discarded = 0;
@@ -80,7 +78,7 @@ impl Worker {
     }
 
     /// Reads and throws away what the client still sends, until it closes.
-    pub(super) fn linger(&mut self, slot: Slot) -> Step {
+    pub(crate) fn linger(&mut self, slot: Slot) -> Step {
         let connection = self.connections.get(slot);
         while (connection.discarded as usize) < BOARD.linger_bytes {
             match sys::receive(
@@ -98,7 +96,7 @@ impl Worker {
     }
 
     /// Closes a connection. Its place stays taken until the pool knows.
-    pub(super) fn end(&mut self, turns: &Turns, slot: Slot) {
+    pub(crate) fn end(&mut self, turns: &Turns, slot: Slot) {
         if turns.setting.site.access_log {
             self.log_kept(slot);
         }
@@ -124,7 +122,7 @@ impl Worker {
         self.ended.push_back(&mut self.connections, slot);
     }
 
-    pub(super) fn release_file(&mut self, slot: Slot) {
+    pub(crate) fn release_file(&mut self, slot: Slot) {
         let file = core::mem::replace(&mut self.connections.get(slot).file, FileSlot::NONE);
         if file.is_some() && file != self.pushed {
             self.files.release(file);
@@ -132,7 +130,7 @@ impl Worker {
     }
 
     /// Tells the pool which connections have ended; false when the link takes no more for now.
-    pub(super) fn report(&mut self, link: &mut impl Link) -> Result<bool, Errno> {
+    pub(crate) fn report(&mut self, link: &mut impl Link) -> Result<bool, Errno> {
         while self.ended.front().is_some() || self.nothing_to_give {
             let mut tickets: Vec<u32, REPORT_MAX> = Vec::new();
             let mut next = self.ended.front();
@@ -159,7 +157,7 @@ impl Worker {
     }
 
     /// Ends the oldest connection that has no request in progress; false when there is none.
-    pub(super) fn give_way(&mut self, turns: &Turns) -> bool {
+    pub(crate) fn give_way(&mut self, turns: &Turns) -> bool {
         while let Some(slot) = self.oldest_idle() {
             let connection = self.connections.get(slot);
             let socket = connection.socket.raw();
@@ -187,7 +185,7 @@ impl Worker {
 
     /// Gives every connection that has begun to ask one more turn: a request that has come whole is
     /// still answered while the worker drains, and who has to wait for the rest is refused.
-    pub(super) fn take_last_requests(&mut self) {
+    pub(crate) fn take_last_requests(&mut self) {
         let mut next = self.deadlines.oldest(Wait::Request);
         while let Some(slot) = next {
             next = List::<DEADLINE>::after(&mut self.connections, slot);
@@ -211,7 +209,7 @@ impl Worker {
     }
 
     /// Since when that has been so, as far as can be told without asking the system.
-    pub(super) fn idle_since_ms(&mut self) -> Option<u64> {
+    pub(crate) fn idle_since_ms(&mut self) -> Option<u64> {
         [Wait::Silent, Wait::Idle, Wait::Linger]
             .into_iter()
             .filter_map(|wait| self.deadlines.oldest(wait))
@@ -220,7 +218,7 @@ impl Worker {
     }
 
     /// Ends a connection that is not in the midst of an answer; it is told why if the socket takes it.
-    pub(super) fn refuse(&mut self, turns: &Turns, slot: Slot) {
+    pub(crate) fn refuse(&mut self, turns: &Turns, slot: Slot) {
         let connection = self.connections.get(slot);
         if connection.protocol == Protocol::Http {
             let wait = connection.wait;

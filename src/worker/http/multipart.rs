@@ -1,17 +1,17 @@
 //! Several ranges of a file in one answer over HTTP, as one connection's turns.
 
-use super::http::Received;
+use super::requests::Received;
 use super::respond::{ranges, validators};
-use super::slab::Slot;
-use super::{Step, Turns, Worker};
 use crate::http::parts::{Parts, Piece};
 use crate::http::{self, Ranges, content_type};
 use crate::limits::BOARD;
 use crate::sys::{self, Errno};
+use crate::worker::conn::state::Slot;
+use crate::worker::{Step, Turns, Worker};
 
 impl Worker {
     /// Sends what it can of the parts, which the request names that is kept.
-    pub(super) fn send_parts(&mut self, turns: &Turns, slot: Slot) -> Step {
+    pub(crate) fn send_parts(&mut self, turns: &Turns, slot: Slot) -> Step {
         self.await_client(turns, slot);
         let received = match self.receive_requests(slot) {
             Ok(received) => received,
