@@ -1,5 +1,6 @@
 //! The head of an answer (RFC 9110 and 9112): the status line and the fields.
 
+use super::boundary::put_boundary;
 use super::range::Range;
 use super::{Encoding, Sink, Status, Tag, date};
 
@@ -96,7 +97,7 @@ pub fn file(
     validators(out, file);
     if let Extent::Parts(_) = extent {
         out.put(b"Content-Type: multipart/byteranges; boundary=");
-        super::parts::put_boundary(out, file.tag);
+        put_boundary(out, file.tag);
     } else {
         out.put(b"Content-Type: ");
         out.text(file.content_type);

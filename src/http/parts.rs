@@ -2,6 +2,7 @@
 //! function of position, so that its sending can stop and go on anywhere.
 
 use super::answer;
+use super::boundary::put_boundary;
 use super::range::Range;
 use super::{Room, Sink, Tag};
 
@@ -53,16 +54,6 @@ impl Text {
         write(&mut room);
         let size = room.used();
         Self { bytes, size }
-    }
-}
-
-/// Writes the boundary for a file's parts. It is made of its tag, so it is the same for the same file.
-pub fn put_boundary(out: &mut impl Sink, tag: &Tag) {
-    out.put(b"part-of-");
-    for byte in tag.as_bytes() {
-        if byte.is_ascii_alphanumeric() || *byte == b'-' {
-            out.put(&[*byte]);
-        }
     }
 }
 

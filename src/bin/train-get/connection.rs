@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::failure::Failure;
-use crate::jobs::Shared;
+use crate::shared::Shared;
 use crate::url;
 use crate::wire::{Answer, Car, CarReader, write_request};
 

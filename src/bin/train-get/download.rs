@@ -9,8 +9,9 @@ use nix::fcntl::OFlag;
 
 use crate::connection::{Client, Connection, Server};
 use crate::failure::Failure;
+use crate::names::check_name;
 use crate::part::{Identity, Part, is_same_time};
-use crate::place::{Place, check_name, open_in};
+use crate::place::{Place, open_in};
 use crate::progress::Meter;
 use crate::wire::{Answer, Car};
 

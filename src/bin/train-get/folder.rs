@@ -5,39 +5,16 @@ use std::sync::Arc;
 
 use trainyard::train::CAR_DATA_MAX;
 
-use crate::connection::{Client, Connection, Server};
+use crate::connection::{Client, Connection};
 use crate::failure::Failure;
-use crate::jobs::{Job, Queue};
-use crate::place::{Place, check_name};
+use crate::names::check_name;
+use crate::queue::{Folder, Job, Queue};
 use crate::wire::Car;
 
 /// Type, two numbers of at most 20 digits, three blanks, a name of which a path must have room.
 const ENTRY_LEN_MAX: usize = 1 + 20 + 20 + 3 + CAR_DATA_MAX;
 /// Beyond this a server is taken to send entries without end, and our memory is not.
 const ENTRIES_MAX: u64 = 10_000_000;
-
-/// A folder of a server and its counterpart here; each entry's job refers to it.
-#[derive(Debug)]
-pub(crate) struct Folder {
-    pub(crate) server: Arc<Server>,
-    /// Empty for the root, else with a `/` at the end.
-    pub(crate) path: Vec<u8>,
-    pub(crate) place: Place,
-}
-
-impl Folder {
-    /// The path of the entry `name`; `end` is `/` for a folder.
-    pub(crate) fn path_of(&self, name: &[u8], end: &[u8]) -> Result<Vec<u8>, Failure> {
-        let path = [&self.path, name, end].concat();
-        if path.len() > CAR_DATA_MAX {
-            let shown = self.server.shown(&path);
-            return Err(Failure::Refused(format!(
-                "the path is over {CAR_DATA_MAX} bytes long: {shown}"
-            )));
-        }
-        Ok(path)
-    }
-}
 
 /// Reads the listing that follows on `connection` and queues what is in it.
 pub(crate) fn list(

@@ -1,81 +1,20 @@
-//! Who gets what when: a queue of files and folders, and the workers that empty it.
+//! Who gets what when: the workers that empty the queue of files and folders.
 
-use std::collections::{HashSet, VecDeque};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Duration;
 
 use crate::command::Options;
 use crate::connection::{Client, Server};
 use crate::download::{Got, Want, download};
-use crate::failure::{Failure, shown};
-use crate::folder::{Folder, list};
-use crate::place::{Place, check_name};
-use crate::progress::Progress;
-
-/// What all workers look at.
-pub(crate) struct Shared {
-    pub(crate) progress: Progress,
-    pub(crate) resume: bool,
-    pub(crate) recurse: bool,
-    pub(crate) timeout: Duration,
-    failures: AtomicUsize,
-    /// Names in the chosen folder that a URL of this run has had.
-    claimed: Mutex<HashSet<OsString>>,
-}
-
-impl Shared {
-    pub(crate) fn new(options: &Options) -> Shared {
-        Shared {
-            progress: Progress::new(options.quiet, options.verbose),
-            resume: options.resume,
-            recurse: options.recurse,
-            timeout: options.timeout,
-            failures: AtomicUsize::new(0),
-            claimed: Mutex::default(),
-        }
-    }
-
-    /// Tells and counts one failure; the rest still gets done.
-    pub(crate) fn fail(&self, url: &str, failure: &Failure) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-        self.progress.complain(&format!("{url}: {failure}"));
-    }
-
-    /// Lets one URL alone write `name`: two files of one name would leave only the later one.
-    pub(crate) fn claim(&self, name: &OsStr) -> Result<(), Failure> {
-        if self
-            .claimed
-            .lock()
-            .expect("no panic under the lock")
-            .insert(name.to_owned())
-        {
-            return Ok(());
-        }
-        let name = shown(name);
-        Err(Failure::Refused(format!(
-            "another URL has the name '{name}' too: get it by itself, with -o or -O"
-        )))
-    }
-}
-
-/// One thing to get.
-pub(crate) enum Job {
-    /// What the command line names; only the server knows what it is.
-    Url { server: Arc<Server>, path: Vec<u8> },
-    /// A file in a folder.
-    File {
-        folder: Arc<Folder>,
-        name: OsString,
-        size: u64,
-        mtime_ns: i64,
-    },
-    /// A folder in a folder.
-    Folder { folder: Arc<Folder>, name: OsString },
-}
+use crate::failure::Failure;
+use crate::folder::list;
+use crate::names::check_name;
+use crate::place::Place;
+use crate::queue::{Folder, Job, Queue};
+use crate::shared::Shared;
 
 /// Gets all URLs into `place` and counts what failed.
 pub(crate) fn run_all(
@@ -233,62 +172,4 @@ fn get_folder(
         place,
     });
     list(client, queue, &folder, connection)
-}
-
-/// The jobs that wait, and how many are at work: only when both are none is all done, since a
-/// folder at work makes new ones.
-#[derive(Default)]
-pub(crate) struct Queue {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    files: VecDeque<Job>,
-    /// The last one first, and only when no file waits: so listings don't pile up.
-    folders: Vec<Job>,
-    working: usize,
-}
-
-impl Queue {
-    pub(crate) fn push(&self, job: Job) {
-        let mut state = self.lock();
-        match job {
-            Job::Folder { .. } => state.folders.push(job),
-            _ => state.files.push_back(job),
-        }
-        self.changed.notify_one();
-    }
-
-    /// The next job, to be followed by `done`. Calls `idle` once before it waits. None: all is done.
-    fn take(&self, idle: impl FnOnce()) -> Option<Job> {
-        let mut idle = Some(idle);
-        let mut state = self.lock();
-        loop {
-            if let Some(job) = state.files.pop_front().or_else(|| state.folders.pop()) {
-                state.working += 1;
-                return Some(job);
-            }
-            if state.working == 0 {
-                return None;
-            }
-            if let Some(idle) = idle.take() {
-                idle();
-            }
-            state = self.changed.wait(state).expect("no panic under the lock");
-        }
-    }
-
-    fn done(&self) {
-        let mut state = self.lock();
-        state.working -= 1;
-        if state.working == 0 {
-            self.changed.notify_all();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no panic under the lock")
-    }
 }

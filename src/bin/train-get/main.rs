@@ -10,9 +10,12 @@ mod download;
 mod failure;
 mod folder;
 mod jobs;
+mod names;
 mod part;
 mod place;
 mod progress;
+mod queue;
+mod shared;
 mod url;
 mod wire;
 
@@ -21,7 +24,7 @@ use std::process::ExitCode;
 
 use command::{Command, Options};
 use failure::Failure;
-use jobs::Shared;
+use shared::Shared;
 
 /// Everything was got.
 const EXIT_WHOLE: u8 = 0;

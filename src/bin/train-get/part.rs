@@ -13,10 +13,9 @@ use nix::fcntl::{Flock, FlockArg, OFlag, renameat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::failure::Failure;
+use crate::names::{ID_END, PART_END};
 use crate::place::{Place, open_in};
 
-const PART_END: &[u8] = b".train-part";
-const ID_END: &[u8] = b".train-id";
 /// Longest start of NAME that a part's name takes over as it is.
 const STEM_LEN_MAX: usize = 200;
 /// Bytes gathered for one write.
@@ -31,12 +30,6 @@ pub(crate) struct Identity {
     pub(crate) mtime_ns: i64,
     /// As asked for, without the host: boards change their addresses.
     pub(crate) path: Vec<u8>,
-}
-
-/// Whether `name` is one that unfinished files have, so that no file of a server may have it: it
-/// would be renamed over another's part.
-pub(crate) fn is_reserved(name: &[u8]) -> bool {
-    name.starts_with(b".") && (name.ends_with(PART_END) || name.ends_with(ID_END))
 }
 
 /// An open part that no other train-get touches meanwhile.
@@ -301,6 +294,7 @@ pub(crate) fn is_same_time(local_ns: i128, server_ns: i64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::is_reserved;
 
     #[test]
     fn identities_survive_their_file() {

@@ -14,10 +14,7 @@ use nix::sys::stat::{Mode, mkdirat};
 
 use crate::command::Output;
 use crate::failure::{Failure, shown};
-use crate::part;
-
-/// Bytes of a name on the file systems that Linux has.
-const NAME_LEN_MAX: usize = 255;
+use crate::names::check_name;
 
 /// A folder to write to. It is walked to anew for each file: that costs a few calls, and neither a
 /// deep tree nor a wide one takes more descriptors than there are workers.
@@ -41,27 +38,6 @@ pub(crate) fn chosen(output: &Output) -> Result<(Place, Option<OsString>), Failu
             check_name(name.as_bytes())?;
             Ok((Place::open_base(folder)?, Some(name.clone())))
         }
-    }
-}
-
-/// Refuses what is no plain name of one file in one folder.
-pub(crate) fn check_name(name: &[u8]) -> Result<&OsStr, Failure> {
-    let name_shown = shown(OsStr::from_bytes(name));
-    let refuse = |why: &str| {
-        Err(Failure::Refused(format!(
-            "the name '{name_shown}' is refused: {why}"
-        )))
-    };
-    match name {
-        b"" => refuse("it is empty"),
-        b"." | b".." => refuse("it leads out of the chosen folder"),
-        _ if name.contains(&b'/') => {
-            refuse("it holds a '/' and could lead out of the chosen folder")
-        }
-        _ if name.contains(&0) => refuse("it holds a NUL"),
-        _ if name.len() > NAME_LEN_MAX => refuse("it is over 255 bytes long, use -o"),
-        _ if part::is_reserved(name) => refuse("parts of unfinished files are named so"),
-        _ => Ok(OsStr::from_bytes(name)),
     }
 }
 
@@ -148,39 +124,6 @@ pub(crate) fn open_in(folder: &File, name: &OsStr, flags: OFlag) -> nix::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names() {
-        let longest = [b'x'; NAME_LEN_MAX];
-        for name in [
-            &b"a"[..],
-            b"...",
-            b".a",
-            b"a b",
-            b"\xff\n",
-            b"C:\\x",
-            &longest,
-        ] {
-            assert_eq!(check_name(name).unwrap().as_bytes(), name);
-        }
-        let too_long = [b'x'; NAME_LEN_MAX + 1];
-        for name in [
-            &b""[..],
-            b".",
-            b"..",
-            b"/",
-            b"/a",
-            b"a/",
-            b"../x",
-            b"a/../b",
-            b"a\0b",
-            b".a.train-part",
-            b".a.train-id",
-            &too_long,
-        ] {
-            assert!(check_name(name).is_err(), "{name:?}");
-        }
-    }
 
     #[test]
     fn no_way_through_a_link() {
