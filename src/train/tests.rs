@@ -133,3 +133,19 @@ fn a_fault_is_one_negative_car() {
     assert_eq!(i32::from_le_bytes(Fault::TooSlow.car()), -110);
     assert_eq!(plan.section(0), Section::Head(0));
 }
+
+#[test]
+fn the_protocol_page_lists_every_error() {
+    let page = include_str!("../../board/man/train.7");
+    let listed = |fault: &Fault| {
+        let number = *fault as i32;
+        format!(".It {number} Ta Er {:?} Ta ", nix::Error::from_raw(number))
+    };
+    let rows = page
+        .lines()
+        .filter(|line| line.starts_with(".It") && line.contains(" Ta Er "));
+    assert_eq!(rows.count(), Fault::ALL.len());
+    for fault in &Fault::ALL {
+        assert!(page.contains(&listed(fault)), "{}", listed(fault));
+    }
+}

@@ -57,12 +57,12 @@ check_pages() {
     zcat "$page" >"$work/pages/$(basename "$page" .gz)"
   done
   cp -r "$work/pages" "$work/changed/root/"
-  for page in trainyard.1 train-get.1 trainyard.conf.5; do
-    warnings=$(alone groff -man -k -Tutf8 -ww -z "/root/pages/$page" 2>&1 || echo "groff failed")
+  for page in trainyard.1 train-get.1 trainyard.conf.5 train.7; do
+    warnings=$(alone groff -mandoc -k -Tutf8 -ww -z "/root/pages/$page" 2>&1 || echo "groff failed")
     [ -z "$warnings" ] || die "$page: $warnings"
     alone env LC_ALL=C.UTF-8 MANWIDTH=100 man -l "/root/pages/$page" >"$work/$page.text" 2>"$work/$page.warnings"
     [ ! -s "$work/$page.warnings" ] || die "$page: $(cat "$work/$page.warnings")"
-    [ "$(sed -n '/^NAME/{n;p}' "$work/$page.text" | grep -c ' - ')" = 1 ] || die "$page has no line of what it is about"
+    [ "$(sed -n '/^NAME/{n;p}' "$work/$page.text" | grep -c ' — ')" = 1 ] || die "$page has no line of what it is about"
   done
   while read -r option; do
     grep -q -- "^ *$option" "$work/trainyard.1.text" || die "trainyard(1) lacks $option"
