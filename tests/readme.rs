@@ -1,31 +1,48 @@
-//! The README's commands do what it says: each of them is run here, or named with the test that runs it.
+//! The commands of all READMEs and man pages do what they say: each of them is run here, or named with the
+//! test that runs it.
 //!
-//! A block of `sh` holds commands, one of `console` commands behind `$ ` with what they show. They are run in
-//! order, in a folder of their own, by a shell, with the programs under test and free ports put in place of
-//! those that the README names. Needs curl, rsync, openssl, and what tests/setup/aside.sh unpacks.
+//! In a README a block of `sh` holds commands, one of `console` commands behind `$ ` with what they show; in a
+//! man page a line `.Dl $ …` is a command. Those of a text are run in order, in a folder of their own, by a
+//! shell, with the programs under test and free ports put in place of those that the text names. Needs curl,
+//! rsync, openssl, mandoc, and what tests/setup/aside.sh unpacks.
 
 #![allow(missing_docs)] // a test's name is its documentation
 
 #[path = "readme/blocks.rs"]
 mod blocks;
 mod common;
+#[path = "readme/links.rs"]
+mod links;
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use blocks::{Block, Step, blocks};
+use blocks::{Step, is_readme, steps};
 use common::program::{self, aside};
 use common::random_file;
 use common::server::Server;
 
+/// Folders whose README has commands.
+const READMES: [&str; 5] = ["", "board/", "findings/", "src/", "tests/"];
+const PAGES: &str = "board/man";
+
+/// Lines of the README that everybody sees first, and bytes of its picture.
+const FRONT_LINES_MAX: usize = 180;
+const PICTURE_BYTES_MAX: u64 = 60_000;
+
 /// What cannot be run here, by how the command begins, and the test that runs it.
-const ELSEWHERE: [(&str, &str); 19] = [
+const ELSEWHERE: [(&str, &str); 25] = [
     ("tests/run", "tests/run"),
     ("tests/bench/run", "tests/run"),
     ("tests/bench/pools", "tests/run"),
     ("tests/bench/http", "tests/run"),
+    ("cargo test", "tests/run"),
+    ("TRAINYARD_POOL=thread cargo test", "tests/run"),
+    ("cargo install cargo-fuzz", "tests/fuzz_corpus.rs"),
+    ("cargo +nightly fuzz run", "tests/fuzz_corpus.rs"),
+    ("findings/run", "tests/readme.rs"),
     ("cross build", "tests/artefacts.rs"),
     ("sudo apt install haproxy", "tests/http_host/proxy.rs"),
     ("sudo cp", "tests/http_host/proxy.rs"),
@@ -39,6 +56,7 @@ const ELSEWHERE: [(&str, &str); 19] = [
     ("sudo trainyard eject", "tests/package"),
     ("sudo umount", "tests/package"),
     ("board/image", "tests/board"),
+    ("BOARD=pi-4 board/image", "tests/board"),
     ("BOARD=pi-zero-2 board/armv6", "tests/run"),
     ("sudo dd", "tests/board"),
 ];
@@ -47,38 +65,61 @@ fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn readme() -> String {
-    fs::read_to_string(top().join("README.md")).unwrap()
+fn text_of(name: &str) -> String {
+    fs::read_to_string(top().join(name)).unwrap()
+}
+
+/// All texts, by their paths.
+fn texts() -> Vec<String> {
+    let readmes = READMES.map(|folder| format!("{folder}README.md"));
+    [readmes.to_vec(), pages()].concat()
+}
+
+fn pages() -> Vec<String> {
+    let entries = fs::read_dir(top().join(PAGES)).unwrap();
+    let name = |name: std::ffi::OsString| name.into_string().unwrap();
+    let mut pages: Vec<_> = entries
+        .map(|entry| format!("{PAGES}/{}", name(entry.unwrap().file_name())))
+        .collect();
+    pages.sort();
+    assert!(pages.len() >= 4, "{pages:?}");
+    pages
 }
 
 /// Where the commands are run, and what they find there.
 struct Place {
     folder: tempfile::TempDir,
-    readme: String,
+    /// The text's path and what it says.
+    name: String,
+    text: String,
     server: Option<Server>,
 }
 
 impl Place {
-    fn new() -> Self {
+    /// As a user finds it who reads the text `name`: in the repository, with a server that runs, a card that it
+    /// serves, and a folder for copies.
+    fn new(name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let readme = readme();
         for name in ["board", "tests"] {
             std::os::unix::fs::symlink(top().join(name), folder.path().join(name)).unwrap();
         }
-        let place = Self {
+        let mut place = Self {
             folder,
-            readme,
+            name: name.into(),
+            text: text_of(name),
             server: None,
         };
-        // As a user finds it in the repository, on the card and beside it.
-        fs::create_dir(place.card()).unwrap();
+        fs::create_dir(place.folder.path().join("copies")).unwrap();
         for folder in [place.folder.path(), &place.card()] {
+            fs::create_dir_all(folder.join("photos")).unwrap();
             fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
-            fs::write(folder.join("README.md"), &place.readme).unwrap();
+            fs::copy(top().join("README.md"), folder.join("README.md")).unwrap();
             random_file(&folder.join("disk.img"), 1, 1 << 20);
+            random_file(&folder.join("photos/one.jpeg"), 2, 100_000);
             let film = File::create(folder.join("film.mp4")).unwrap();
             film.set_len(64 << 20).unwrap();
         }
+        place.serve(&place.put_in("trainyard serve ."));
         place
     }
 
@@ -86,7 +127,7 @@ impl Place {
         self.folder.path().join("card")
     }
 
-    /// A command with what is under test in place of what the README names.
+    /// A command with what is under test in place of what the text names.
     fn put_in(&self, command: &str) -> String {
         let run = |name| {
             let mut words = program::runner();
@@ -98,9 +139,8 @@ impl Place {
         let mut places = vec![
             // First, because the others may have it in them.
             ("/tmp", copies),
-            ("cargo run --release --bin train-get --", run("train-get")),
-            ("cargo run --release --", run("trainyard")),
-            ("sudo trainyard", run("trainyard")),
+            ("cargo run --release --", "trainyard".into()),
+            ("sudo trainyard", "trainyard".into()),
             ("pi@raspberrypi.local:/srv/films", card.clone()),
             (
                 "sudo install -d -o pi /srv/films",
@@ -115,12 +155,18 @@ impl Place {
             };
             places.extend([
                 ("http://localhost:8080/", format!("http://{http}/")),
+                ("http://localhost/", format!("http://{http}/")),
                 ("http://raspberrypi.local/", format!("http://{http}/")),
                 ("train://localhost/", format!("train://{train}/")),
+                ("train://raspberrypi.local/", format!("train://{train}/")),
             ]);
         }
         let put = |text: String, (named, used): &(&str, String)| text.replace(named, used);
-        places.iter().fold(command.to_owned(), put)
+        let command = places.iter().fold(command.to_owned(), put);
+        match command.split_once(' ') {
+            Some((name @ ("trainyard" | "train-get"), rest)) => format!("{} {rest}", run(name)),
+            _ => command,
+        }
     }
 
     /// A shell for a command, with the tools that are not installed.
@@ -162,21 +208,22 @@ impl Place {
         self.server = Some(Server::from_command(server));
     }
 
-    /// Does what a step of the README says.
+    /// Does what a step of the text says.
     fn take(&mut self, step: &Step) {
         let command = self.put_in(&step.command);
-        if step.command.contains(" serve ") {
+        if command.contains(" serve ") {
             return self.serve(&command);
         }
+        let at = format!("{}:{}", self.name, step.line);
         let shell = self.shell(&command);
-        let told = output(shell, &format!("README.md:{}: {command}", step.line));
+        let told = output(shell, &format!("{at}: {command}"));
         if let Some(shown) = &step.shown {
-            assert_eq!(told, *shown, "README.md:{}: {}", step.line, step.command);
+            assert_eq!(told, *shown, "{at}: {}", step.command);
         }
         // A table is shown as what it is.
         let is_measured = command != step.command;
         if told.starts_with("| ") && !is_measured {
-            assert!(self.readme.contains(&told), "not in the README:\n{told}");
+            assert!(self.text.contains(&told), "not in {}:\n{told}", self.name);
         }
     }
 }
@@ -198,43 +245,96 @@ fn elsewhere(command: &str) -> Option<&'static (&'static str, &'static str)> {
 }
 
 #[test]
-fn every_command_does_what_the_readme_says() {
-    let mut place = Place::new();
-    fs::create_dir(place.folder.path().join("copies")).unwrap();
-    let steps: Vec<_> = blocks(&place.readme)
-        .iter()
-        .flat_map(Block::steps)
-        .collect();
+fn every_command_does_what_its_text_says() {
     let mut ran = 0;
-    for step in &steps {
-        match elsewhere(&step.command) {
-            Some((_, test)) => println!("{}: {}: see {test}", step.line, step.command),
-            None => {
-                println!("{}: {}", step.line, step.command);
-                place.take(step);
-                ran += 1;
+    for name in texts() {
+        let steps = steps(&name, &text_of(&name));
+        if steps.iter().all(|step| elsewhere(&step.command).is_some()) {
+            continue;
+        }
+        let mut place = Place::new(&name);
+        for step in &steps {
+            println!("{name}:{}: {}", step.line, step.command);
+            match elsewhere(&step.command) {
+                Some((_, test)) => println!("  see {test}"),
+                None => {
+                    place.take(step);
+                    ran += 1;
+                }
             }
         }
+        if name == "README.md" {
+            // What was got is what is served.
+            for copy in ["copy", "copies/README.md"] {
+                let copy = fs::read_to_string(place.folder.path().join(copy)).unwrap();
+                assert!(copy == place.text);
+            }
+        }
+        place.server.take().unwrap().stop();
     }
-    assert!(ran > 10, "{ran} commands are run");
-    // What was got is what is served.
-    for copy in ["copy", "copies/README.md"] {
-        let copy = fs::read_to_string(place.folder.path().join(copy)).unwrap();
-        assert!(copy == place.readme);
-    }
-    place.server.take().unwrap().stop();
+    assert!(ran >= 20, "{ran} commands are run");
 }
 
 #[test]
-fn what_runs_elsewhere_is_in_the_readme_and_has_its_test() {
-    let text = readme();
-    let steps: Vec<_> = blocks(&text).iter().flat_map(Block::steps).collect();
+fn what_runs_elsewhere_is_in_a_text_and_has_its_test() {
+    let steps: Vec<_> = texts()
+        .iter()
+        .flat_map(|name| steps(name, &text_of(name)))
+        .collect();
     for (begin, test) in &ELSEWHERE {
         let is_there = steps.iter().any(|step| step.command.starts_with(begin));
-        assert!(
-            is_there,
-            "the README has no command that begins with {begin:?}"
-        );
+        assert!(is_there, "no text has a command that begins with {begin:?}");
         assert!(top().join(test).exists(), "{begin}: {test} is not there");
     }
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let readmes = texts();
+    let readmes = readmes.iter().filter(|name| is_readme(name));
+    let links: usize = readmes
+        .map(|name| links::check(top(), name, &text_of(name)))
+        .sum();
+    assert!(links > 20, "{links} links are seen");
+}
+
+#[test]
+fn the_front_page_is_short_and_its_picture_small() {
+    let lines = text_of("README.md").lines().count();
+    assert!(lines <= FRONT_LINES_MAX, "{lines} lines");
+    let picture = fs::metadata(top().join("board/listing.png")).unwrap().len();
+    assert!(picture <= PICTURE_BYTES_MAX, "{picture} bytes");
+}
+
+/// Whether a page refers to one that is there is told by tests/manual.rs: mandoc looks among what is installed.
+#[test]
+fn the_pages_have_no_fault_of_markup() {
+    for name in pages() {
+        let mut mandoc = Command::new("mandoc");
+        mandoc.args(["-T", "lint", &name]).current_dir(top());
+        let output = mandoc.output().expect("Debian's package mandoc");
+        // It ends with an error for the least of what it has to say.
+        let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        let is_installed = |line: &&str| {
+            !line.contains("referenced manual not found") && !line.contains("outdated mandoc.db")
+        };
+        let told: Vec<&str> = told.lines().filter(is_installed).collect();
+        assert!(told.is_empty(), "{told:#?}");
+    }
+}
+
+#[test]
+fn the_findings_are_run_by_one_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    fs::copy(top().join("findings/run"), &run).unwrap();
+    let code = || Command::new(&run).output().unwrap();
+    assert!(code().status.success(), "without any");
+    fs::write(folder.path().join("as-ever.sh"), "exit 0\n").unwrap();
+    assert!(code().status.success());
+    fs::write(folder.path().join("another.sh"), "exit 3\n").unwrap();
+    let output = code();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(told, "CHANGED    another.sh\nas stated  as-ever.sh\n");
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 
-const TOP_LEVEL: [&str; 13] = [
+const TOP_LEVEL: [&str; 14] = [
     ".cargo",
     ".ci",
     ".git",
@@ -21,6 +21,7 @@ const TOP_LEVEL: [&str; 13] = [
     "LICENSE",
     "README.md",
     "board",
+    "findings",
     "src",
     "tests",
 ];

@@ -1,4 +1,4 @@
-//! TLS and HTTP/2 by HAProxy in front, with the file that the README names.
+//! TLS and HTTP/2 by HAProxy in front, with the file that board/README.md names.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
