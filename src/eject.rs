@@ -1,13 +1,13 @@
 //! `trainyard eject`: asks the running servers to let go of their roots, so that the card can be unmounted.
 //!
 //! Each server listens at an abstract name (unix(7)), so those that run are found without a file that
-//! could be left behind: in /proc/net/unix. Anybody can take any name there, so it counts only with the
-//! number of the process that listens. Who asks sends the paths that he means, each behind a NUL, or
-//! none; the server answers `gone PATH`, `held PATH`, or `other` if its root is not beneath any of them.
+//! could be left behind: in /proc/net/unix. What is said there is in [`protocol`].
 #![expect(
     clippy::disallowed_types,
     reason = "this part of the program asks and ends, so it may allocate"
 )]
+
+pub mod protocol;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Write};
@@ -17,25 +17,21 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::limits::{EJECT_MS, PATH_MAX};
+use crate::limits::EJECT_MS;
 use crate::sys::{self, Descriptor, Errno};
+use protocol::{ANSWER_BYTES_MAX, Answer};
 
-/// What the names of all servers begin with; the process's number follows, and `/` and a random word
-/// where somebody else has that name.
-const NAME: &str = "trainyard/eject/";
 const NAMES: &str = "/proc/net/unix";
 const RANDOM: &str = "/proc/sys/kernel/random/uuid";
 /// How long a server may take to answer.
 const ANSWER_MS: u64 = EJECT_MS + 1000;
 /// How long it may be busy with others who ask. Less than a second.
 const CONNECT_MAX: Duration = Duration::from_millis(500);
-/// Bytes of an answer that are read.
-const ANSWER_BYTES_MAX: usize = PATH_MAX + 8;
 
 /// Opens the socket by which this server can be asked; for start-up. Without one it only cannot be.
 #[must_use]
 pub fn listen() -> Descriptor {
-    let name = format!("{NAME}{}", sys::process_id());
+    let name = protocol::name_of(sys::process_id());
     let listening = sys::listen_locally(&name).or_else(|errno| {
         let random = std::fs::read_to_string(RANDOM).map_err(|_| errno)?;
         sys::listen_locally(&format!("{name}/{}", random.trim_end()))
@@ -69,13 +65,13 @@ pub fn run(root: Option<&Path>) -> Result<String, String> {
     let (mut done, mut failed) = (String::new(), Vec::new());
     let mut are_foreign = false;
     let asked = for_each_server(|name, process| match ask(name, process, root) {
-        Ok(Answer::Gone(root)) => done += &format!("{root}: let go\n"),
-        Ok(Answer::Held(root)) => failed.push(format!(
+        Ok(Outcome::Gone(root)) => done += &format!("{root}: let go\n"),
+        Ok(Outcome::Held(root)) => failed.push(format!(
             "{root}: a worker has not let go of it, maybe because its device does not answer; \
              try again"
         )),
-        Ok(Answer::Foreign) => are_foreign = true,
-        Ok(Answer::None) => {}
+        Ok(Outcome::Foreign) => are_foreign = true,
+        Ok(Outcome::None) => {}
         Err(error) => failed.push(format!(
             "process {process} does not answer: {}",
             told(&error)
@@ -98,7 +94,7 @@ pub fn run(root: Option<&Path>) -> Result<String, String> {
 }
 
 /// What became of asking one.
-enum Answer {
+enum Outcome {
     Gone(String),
     Held(String),
     /// It is not to be asked by this user.
@@ -113,10 +109,7 @@ fn for_each_server(mut call: impl FnMut(&str, i32)) -> Result<(), Error> {
     let mut lines = BufReader::with_capacity(4096, File::open(NAMES)?);
     let mut line = Vec::with_capacity(256);
     while lines.read_until(b'\n', &mut line)? > 0 {
-        if is_listening(&line)
-            && let Some(name) = name_of(&line)
-            && let Some(process) = process_of(name)
-        {
+        if let Some((name, process)) = protocol::listening_server(&line) {
             call(name, process);
         }
         line.clear();
@@ -124,39 +117,20 @@ fn for_each_server(mut call: impl FnMut(&str, i32)) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a line of [`NAMES`] is of a socket that listens: `SO_ACCEPTCON` in its fourth field.
-fn is_listening(line: &[u8]) -> bool {
-    let mut fields = line
-        .split(|byte| *byte == b' ')
-        .filter(|field| !field.is_empty());
-    fields.nth(3) == Some(b"00010000")
-}
-
-/// The abstract name in a line of [`NAMES`], where an `@` stands for its first byte.
-fn name_of(line: &[u8]) -> Option<&str> {
-    let at = line.windows(2).position(|window| window == b" @")?;
-    std::str::from_utf8(line[at + 2..].trim_ascii_end()).ok()
-}
-
-fn process_of(name: &str) -> Option<i32> {
-    let number = name.strip_prefix(NAME)?.split('/').next()?;
-    number.parse().ok()
-}
-
-fn ask(name: &str, named: i32, root: Option<&Path>) -> Result<Answer, Error> {
+fn ask(name: &str, named: i32, root: Option<&Path>) -> Result<Outcome, Error> {
     let mut stream = match sys::connect_locally(name, CONNECT_MAX) {
         Ok(connected) => UnixStream::from(connected),
         Err(Errno::EAGAIN) => return Err(Error::from(Errno::ETIMEDOUT)),
-        Err(_) => return Ok(Answer::None),
+        Err(_) => return Ok(Outcome::None),
     };
     let own = sys::ids().user;
     let (process, user) = sys::listener_of(&stream).map_err(Error::from)?;
     // Anybody can take a name; but nobody can take another process's number.
     if process != named {
-        return Ok(Answer::None);
+        return Ok(Outcome::None);
     }
     if own != 0 && user != own {
-        return Ok(Answer::Foreign);
+        return Ok(Outcome::Foreign);
     }
     let answer = match exchange(&mut stream, root) {
         Err(error)
@@ -165,37 +139,31 @@ fn ask(name: &str, named: i32, root: Option<&Path>) -> Result<Answer, Error> {
                 ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
             ) =>
         {
-            return Ok(Answer::None);
+            return Ok(Outcome::None);
         }
         answer => answer?,
     };
-    // Of another user's making, maybe, and meant for a terminal.
-    let text: String = String::from_utf8_lossy(&answer)
-        .chars()
-        .map(|character| {
-            if character.is_control() {
-                '?'
-            } else {
-                character
-            }
-        })
-        .collect();
-    match text.split_once(' ') {
-        Some(("gone", root)) => Ok(Answer::Gone(root.into())),
-        Some(("held", root)) => Ok(Answer::Held(root.into())),
-        _ if text.is_empty() => Ok(Answer::Foreign),
-        _ => Ok(Answer::None),
+    if answer.is_empty() {
+        return Ok(Outcome::Foreign);
     }
+    Ok(match Answer::parse(&answer) {
+        Some(Answer::Gone(root)) => Outcome::Gone(shown(root)),
+        Some(Answer::Held(root)) => Outcome::Held(shown(root)),
+        Some(Answer::Other) | None => Outcome::None,
+    })
+}
+
+/// A path that another user may have made up, fit for a terminal.
+fn shown(path: &[u8]) -> String {
+    let text = String::from_utf8_lossy(path);
+    let plain = |letter: char| if letter.is_control() { '?' } else { letter };
+    text.chars().map(plain).collect()
 }
 
 fn exchange(stream: &mut UnixStream, root: Option<&Path>) -> Result<Vec<u8>, Error> {
     let until = Instant::now() + Duration::from_millis(ANSWER_MS);
-    let mut request = Vec::new();
-    for name in root.map(names_of).unwrap_or_default() {
-        request.push(0);
-        request.extend(name);
-    }
-    stream.write_all(&request)?;
+    let names = root.map(names_of).unwrap_or_default();
+    stream.write_all(&protocol::request_of(&names))?;
     stream.shutdown(Shutdown::Write)?;
     let mut answer = Vec::new();
     loop {
@@ -204,8 +172,8 @@ fn exchange(stream: &mut UnixStream, root: Option<&Path>) -> Result<Vec<u8>, Err
             return Err(Error::from(Errno::ETIMEDOUT));
         }
         if answer.len() > ANSWER_BYTES_MAX {
-            // No server of ours.
-            return Ok(b"other".to_vec());
+            // No server of ours says so much, and what it says is none of our words.
+            return Ok(answer);
         }
         stream.set_read_timeout(Some(left))?;
         let mut bytes = [0; 512];

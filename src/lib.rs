@@ -6,8 +6,6 @@
 
 pub mod serve; // the order of start-up, from the command line to "ready"
 
-pub mod eject; // asking a server that runs to let go of the card
-
 pub mod budget; // where every byte goes
 
 pub mod command; // the server's command line
@@ -17,6 +15,8 @@ pub mod pool; // who gets a socket
 pub mod worker; // what happens to it
 
 pub mod link; // what pool and worker say to each other
+
+pub mod eject; // asking a server that runs to let go of the card
 
 pub mod files; // the files beneath the root
 

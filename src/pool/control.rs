@@ -2,11 +2,9 @@
 
 use heapless::Vec;
 
-use crate::limits::{EJECT_MS, PATH_MAX, RETRY_MS};
+use crate::eject::protocol::{Answer, REQUEST_BYTES_MAX, is_meant};
+use crate::limits::{EJECT_MS, RETRY_MS};
 use crate::sys::{self, Descriptor, Errno};
-
-/// Bytes of a request: two paths, each behind a NUL. More is none.
-const REQUEST_BYTES: usize = 2 * (PATH_MAX + 1);
 
 /// The socket by which they ask, and the one who does now.
 pub struct Control {
@@ -16,7 +14,7 @@ pub struct Control {
     /// More may want to ask.
     is_called: bool,
     asker: Descriptor,
-    request: Vec<u8, REQUEST_BYTES>,
+    request: Vec<u8, REQUEST_BYTES_MAX>,
     until_ms: u64,
     /// The request is whole, and about this server.
     is_asked: bool,
@@ -67,7 +65,7 @@ impl Control {
 
     /// Receives the request, as far as it has come; true when it is whole, and about this server.
     fn receive(&mut self, now_ms: u64) -> bool {
-        let mut bytes = [0; REQUEST_BYTES];
+        let mut bytes = [0; REQUEST_BYTES_MAX];
         loop {
             match sys::receive(self.asker.raw(), &mut bytes, false) {
                 Ok(0) => break,
@@ -79,9 +77,9 @@ impl Control {
                 }
             }
         }
-        self.is_asked = self.request.is_empty() || is_meant(&self.request, self.names);
+        self.is_asked = is_meant(&self.request, self.names);
         if !self.is_asked {
-            self.answer(b"other");
+            self.answer(Answer::Other);
         }
         self.is_asked
     }
@@ -97,58 +95,22 @@ impl Control {
         if !have_let_go && now_ms < self.until_ms {
             return;
         }
-        let mut answer: Vec<u8, { PATH_MAX + 8 }> = Vec::new();
-        let word: &[u8] = if have_let_go { b"gone " } else { b"held " };
-        let _ = answer.extend_from_slice(word);
-        let _ = answer.extend_from_slice(&path[..path.len().min(PATH_MAX)]);
-        self.answer(&answer);
+        self.answer(if have_let_go {
+            Answer::Gone(path)
+        } else {
+            Answer::Held(path)
+        });
         self.is_asked = false;
     }
 
-    fn answer(&mut self, bytes: &[u8]) {
+    fn answer(&mut self, answer: Answer) {
         // Who does not read it wants none.
-        let _ = sys::send(self.asker.raw(), bytes, false);
+        let _ = sys::send(self.asker.raw(), &answer.to_bytes(), false);
         self.asker.close();
     }
 
     /// When [`Control::take`] and [`Control::settle`] have to come again.
     pub(super) fn next_ms(&self, now_ms: u64) -> Option<u64> {
         self.asker.is_open().then_some(now_ms + RETRY_MS)
-    }
-}
-
-/// Whether one of the names is, or lies beneath, one of the paths of a request.
-fn is_meant(request: &[u8], names: &[std::vec::Vec<u8>]) -> bool {
-    let mut paths = request
-        .split(|byte| *byte == 0)
-        .filter(|path| !path.is_empty());
-    paths.any(|path| {
-        let path = path.strip_suffix(b"/").unwrap_or(path);
-        let rests = names.iter().filter_map(|name| name.strip_prefix(path));
-        rests
-            .into_iter()
-            .any(|rest| rest.is_empty() || rest.starts_with(b"/"))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_root_is_meant_by_its_names_and_by_what_is_above() {
-        let names = [b"/media/link/films".to_vec(), b"/srv/card/films".to_vec()];
-        for (request, expected) in [
-            (&b"\0/srv/card/films"[..], true),
-            (b"\0/elsewhere\0/srv/card", true),
-            (b"\0/media/link/", true),
-            (b"\0/", true),
-            (b"\0/srv/car", false),
-            (b"\0/srv/card/films/new", false),
-            (b"\0/srv/card/filmsx", false),
-            (b"\0", false),
-        ] {
-            assert_eq!(is_meant(request, &names), expected, "{request:?}");
-        }
     }
 }
