@@ -12,7 +12,9 @@ pub use request::{Request, parse};
 pub use crate::limits::{CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX, PATH_MAX};
 
 /// Bytes of the longest request: car(path) car(offset, length) car().
-pub const REQUEST_SIZE_MAX: usize = CAR_SIZE_MAX + CAR_HEAD_SIZE + 16 + CAR_HEAD_SIZE;
+pub const REQUEST_SIZE_MAX: usize = CAR_SIZE_MAX + CAR_HEAD_SIZE + RANGE_SIZE_MAX + CAR_HEAD_SIZE;
+/// Bytes of an offset and a length.
+const RANGE_SIZE_MAX: usize = 16;
 /// The port of a train listener unless told otherwise.
 pub const PORT_DEFAULT: u16 = 2000;
 /// The size that a folder's answer has in place of a file's.

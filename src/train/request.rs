@@ -1,6 +1,6 @@
 //! A request train: car(path) [car(offset) | car(offset, length)] car().
 
-use super::{CAR_DATA_MAX, CAR_HEAD_SIZE, Fault};
+use super::{CAR_DATA_MAX, CAR_HEAD_SIZE, Fault, RANGE_SIZE_MAX};
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,13 +21,13 @@ pub struct Request<'a> {
 /// `Fault::Malformed` for what no more bytes could make a request, `Fault::TooLong` for a path of
 /// more than 1000 bytes.
 pub fn parse(bytes: &[u8]) -> Result<Option<Request<'_>>, Fault> {
-    let Some((path, mut size)) = car(bytes, Fault::TooLong)? else {
+    let Some((path, mut size)) = car(bytes, CAR_DATA_MAX, Fault::TooLong)? else {
         return Ok(None);
     };
     if path.is_empty() || path.contains(&0) {
         return Err(Fault::Malformed);
     }
-    let Some((mut range, used)) = car(&bytes[size..], Fault::Malformed)? else {
+    let Some((mut range, used)) = car(&bytes[size..], RANGE_SIZE_MAX, Fault::Malformed)? else {
         return Ok(None);
     };
     size += used;
@@ -37,15 +37,9 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Request<'_>>, Fault> {
         if !range.is_empty() {
             length = Some(number(&mut range)?);
         }
-        if !range.is_empty() {
-            return Err(Fault::Malformed);
-        }
-        let Some((end, used)) = car(&bytes[size..], Fault::Malformed)? else {
+        let Some((_, used)) = car(&bytes[size..], 0, Fault::Malformed)? else {
             return Ok(None);
         };
-        if !end.is_empty() {
-            return Err(Fault::Malformed);
-        }
         size += used;
     }
     Ok(Some(Request {
@@ -56,13 +50,14 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Request<'_>>, Fault> {
     }))
 }
 
-/// The data of the car at the start of `bytes`, and the car's size; `None` while it is not whole.
-fn car(bytes: &[u8], too_long: Fault) -> Result<Option<(&[u8], usize)>, Fault> {
+/// The data of the car at the start of `bytes`, of at most `data_max` bytes, and the car's size; `None`
+/// while it is not whole.
+fn car(bytes: &[u8], data_max: usize, too_long: Fault) -> Result<Option<(&[u8], usize)>, Fault> {
     let Some((head, rest)) = bytes.split_first_chunk::<CAR_HEAD_SIZE>() else {
         return Ok(None);
     };
     let data_len = usize::try_from(i32::from_le_bytes(*head)).map_err(|_| Fault::Malformed)?;
-    if data_len > CAR_DATA_MAX {
+    if data_len > data_max {
         return Err(too_long);
     }
     Ok(rest

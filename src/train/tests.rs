@@ -55,6 +55,22 @@ fn a_malformed_request_is_named() {
     );
 }
 
+/// No more than `REQUEST_SIZE_MAX` bytes are looked at, so what waits for more would wait for ever.
+#[test]
+fn a_request_that_would_be_too_long_is_malformed_at_once() {
+    let path = request(&[b'x'; 1000], &[]);
+    for range_size in [8_i32, 16] {
+        let bytes = [&path[..1004], &range_size.to_le_bytes()].concat();
+        assert_eq!(parse(&bytes), Ok(None), "{range_size}");
+    }
+    for range_size in [17_i32, 120, 1000, 1001, -1] {
+        let bytes = [&path[..1004], &range_size.to_le_bytes()].concat();
+        assert_eq!(parse(&bytes), Err(Fault::Malformed), "{range_size}");
+    }
+    let end = [&request(&[b'x'; 1000], &[1; 16])[..1024], &[1, 0, 0, 0]].concat();
+    assert_eq!(parse(&end), Err(Fault::Malformed));
+}
+
 #[test]
 fn no_bytes_make_the_parser_panic() {
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
