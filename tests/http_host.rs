@@ -13,6 +13,8 @@ mod clients;
 #[path = "http_host/clock.rs"]
 mod clock;
 mod common;
+#[path = "http_host/faults.rs"]
+mod faults;
 #[path = "http_host/proxy.rs"]
 mod proxy;
 #[path = "http_host/uploads.rs"]

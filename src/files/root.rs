@@ -261,11 +261,7 @@ impl Root {
     /// Opens a path, and says whether a symbolic link led to it.
     fn open_at(&self, path: &CStr) -> Result<(Descriptor, bool), Errno> {
         static OPENAT2_WORKS: AtomicBool = AtomicBool::new(true);
-        let open = |follow| match sys::open_beneath(self.folder.raw(), path, follow) {
-            // A rename in the meantime: the kernel asks for another try.
-            Err(Errno::EAGAIN) => sys::open_beneath(self.folder.raw(), path, follow),
-            result => result,
-        };
+        let open = |follow| sys::open_beneath(self.folder.raw(), path, follow);
         if OPENAT2_WORKS.load(Ordering::Relaxed) {
             match open(false) {
                 Err(Errno::ENOSYS) => OPENAT2_WORKS.store(false, Ordering::Relaxed),

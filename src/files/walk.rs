@@ -100,7 +100,7 @@ impl Walk {
         {
             if order.by == By::Name {
                 self.selection.offer((0, name), after);
-            } else if let Ok(entry) = look_up(folder, name) {
+            } else if let Some(entry) = shown(look_up(folder, name))? {
                 self.selection.offer((order.key(&entry), name), after);
             }
         }
@@ -122,23 +122,23 @@ impl Walk {
     }
 
     /// The next entry that is a file or a folder, and still there.
-    pub(super) fn next(&mut self, folder: &File) -> Option<Place> {
+    pub(super) fn next(&mut self, folder: &File) -> Result<Option<Place>, Errno> {
         while self.next < self.selection.len() {
             let (key, name) = self.selection.item(self.next);
             self.next += 1;
-            let Ok(mut entry) = look_up(folder, name) else {
+            let Some(mut entry) = shown(look_up(folder, name))? else {
                 continue;
             };
             // Of what has changed since the pass, the pass tells: the order is by that.
             self.selection.order().set_key(&mut entry, key);
-            return Some(Place {
+            return Ok(Some(Place {
                 number: self.next as u32,
                 is_folder: entry.is_folder,
                 size: entry.size,
                 mtime_ns: entry.mtime_ns,
-            });
+            }));
         }
-        None
+        Ok(None)
     }
 
     /// The entry at a place.
@@ -171,7 +171,19 @@ impl Walk {
     }
 }
 
+/// An entry that was looked up, unless it is gone or nobody may have it. Any other error must end the
+/// listing: without the entry, it would look whole and not be so.
+fn shown<'a>(entry: Result<Entry<'a>, Errno>) -> Result<Option<Entry<'a>>, Errno> {
+    match entry {
+        Err(Errno::ENOENT | Errno::EACCES | Errno::EPERM) => Ok(None),
+        entry => entry.map(Some),
+    }
+}
+
 /// What there is of this name in a folder, by statx(2). It blocks while the card is asked.
+///
+/// # Errors
+/// See [`Opened::at`].
 pub(super) fn look_up<'a>(folder: &File, name: &'a [u8]) -> Result<Entry<'a>, Errno> {
     let c_name: Vec<u8, { NAME_BYTES + 1 }> = name.iter().copied().chain([0]).collect();
     let c_name = CStr::from_bytes_with_nul(&c_name).map_err(|_| Errno::EINVAL)?;

@@ -29,7 +29,9 @@ pub struct Opened {
 /// Opens `path` for reading, never outside `root`: openat2(2) with `RESOLVE_BENEATH`. Symbolic
 /// links are followed while they stay inside, or are `ELOOP` if `follow` is false.
 ///
-/// `ENOSYS` where the kernel lacks the call, or a sandbox hides it (`EPERM` is one, too).
+/// # Errors
+/// `ENOSYS` where the kernel lacks the call, or a sandbox hides it (`EPERM` is one, too); `EXDEV` for
+/// what leads out of `root`; `EAGAIN` when renames elsewhere kept the kernel from being sure, twice.
 pub fn open_beneath(root: RawFd, path: &CStr, follow: bool) -> Result<Descriptor, Errno> {
     /// `struct open_how` of openat2(2).
     #[repr(C)]
@@ -51,17 +53,24 @@ pub fn open_beneath(root: RawFd, path: &CStr, follow: bool) -> Result<Descriptor
         mode: 0,
         resolve: RESOLVE_BENEATH | links,
     };
-    // SAFETY: path ends in NUL, and `how` is of the size that is said.
-    retry(|| unsafe {
-        libc::syscall(
-            libc::SYS_openat2,
-            root,
-            path.as_ptr(),
-            &raw const how,
-            size_of::<How>(),
-        )
-    } as i64)
-    .map(Descriptor::from_raw)
+    let open = || {
+        // SAFETY: path ends in NUL, and `how` is of the size that is said.
+        retry(|| unsafe {
+            libc::syscall(
+                libc::SYS_openat2,
+                root,
+                path.as_ptr(),
+                &raw const how,
+                size_of::<How>(),
+            )
+        } as i64)
+        .map(Descriptor::from_raw)
+    };
+    match open() {
+        // Something was renamed while `..` was resolved, so the kernel asks for another try.
+        Err(Errno::EAGAIN) => open(),
+        result => result,
+    }
 }
 
 /// Opens one name in `folder` for reading, and no symbolic link: openat(2) with `O_NOFOLLOW`.
@@ -102,13 +111,27 @@ impl Opened {
     }
 
     /// Asks about one name in an open folder. A symbolic link is followed where it stays beneath
-    /// that folder, and is `EACCES` or `EXDEV` otherwise: what is outside the root is not told.
+    /// that folder: what is outside the root is not told.
+    ///
+    /// # Errors
+    /// `ENOENT` when the name, or what a link leads to, is gone; `EACCES` or `EPERM` for what is
+    /// neither file nor folder and for a link that leads out of the folder, in circles, through a
+    /// file, or that this kernel cannot follow safely. `EIO` and all others tell of the card or of
+    /// the system.
     pub fn at(folder: RawFd, name: &CStr) -> Result<Self, Errno> {
         let answer = statx(folder, name, libc::AT_SYMLINK_NOFOLLOW)?;
         if answer.kind() != libc::S_IFLNK {
             return Self::read(&answer);
         }
-        let mut target = open_beneath(folder, name, true)?;
+        let mut target = open_beneath(folder, name, true).map_err(|errno| match errno {
+            Errno::EXDEV
+            | Errno::ELOOP
+            | Errno::ENOTDIR
+            | Errno::ENAMETOOLONG
+            | Errno::ENXIO
+            | Errno::ENOSYS => Errno::EACCES,
+            errno => errno,
+        })?;
         let opened = Self::of(target.raw());
         target.close();
         opened
@@ -139,11 +162,12 @@ pub(super) fn statx(folder: RawFd, name: &CStr, flags: c_int) -> Result<Statx, E
     const MASK: u32 = 0x0001 | 0x0004 | 0x0040 | 0x0200 | 0x1000 | 0x4000;
     let mut answer = MaybeUninit::<Statx>::zeroed();
     let room = answer.as_mut_ptr();
-    // SAFETY: `answer` has the room of the kernel's struct statx, and zeroes are a value of it.
-    unsafe {
-        check(libc::syscall(libc::SYS_statx, folder, name.as_ptr(), flags, MASK, room) as i64)?;
-        Ok(answer.assume_init())
-    }
+    // SAFETY: `answer` has the room of the kernel's struct statx.
+    let ask =
+        || unsafe { libc::syscall(libc::SYS_statx, folder, name.as_ptr(), flags, MASK, room) };
+    retry(|| ask() as i64)?;
+    // SAFETY: the kernel has filled it in, and zeroes are a value of it, too.
+    Ok(unsafe { answer.assume_init() })
 }
 
 /// `struct statx` of statx(2); libc has it for some C libraries only.

@@ -15,8 +15,8 @@ use super::is_left_out;
 use trainyard::limits::BOARD;
 
 /// A server under strace. Its parent process would outlive a strace that is killed.
-struct Traced {
-    server: Server,
+pub(super) struct Traced {
+    pub(super) server: Server,
     parent: i32,
     folder: tempfile::TempDir,
 }
@@ -29,15 +29,23 @@ impl Drop for Traced {
 
 impl Traced {
     fn start(root: &Path, options: &[&str]) -> Self {
+        let options = [&["--train", "none", "--http", "127.0.0.1:0"], options].concat();
+        Self::with(&[], root, &options)
+    }
+
+    /// The same with these options of strace, too, and with no listeners but those in `options`.
+    pub(super) fn with(strace: &[&str], root: &Path, options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let served = program::command("trainyard");
         let mut command = Command::new("strace");
         command
-            .args(["-f", "-qq", "-s", "200", "-e", "signal=none", "-o"])
+            .args(["-f", "-qq", "-s", "200", "-e", "signal=none"])
+            .args(strace)
+            .arg("-o")
             .arg(folder.path().join("trace"))
             .arg("--")
             .arg(served.get_program())
-            .args(["serve", "--train", "none", "--http", "127.0.0.1:0"])
+            .arg("serve")
             .args(options)
             .arg(root);
         let server = Server::from_command(command);
@@ -54,7 +62,7 @@ impl Traced {
     }
 
     /// Stops the server; the whole trace.
-    fn finish(mut self) -> String {
+    pub(super) fn finish(mut self) -> String {
         kill(Pid::from_raw(self.parent), Signal::SIGTERM).unwrap();
         let status = self.server.wait(LIMIT);
         assert_eq!(status.code(), Some(0), "{}", self.server.log());

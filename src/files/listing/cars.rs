@@ -9,6 +9,7 @@ use crate::entry::Entry;
 use crate::files::File;
 use crate::files::walk::Place;
 use crate::limits::NAME_BYTES;
+use crate::sys::Errno;
 use crate::train::{CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX};
 
 /// Cars that are made for one send.
@@ -22,8 +23,17 @@ type Text = Vec<u8, { NAME_BYTES + 48 }>;
 impl Listing {
     /// Lays cars into `buffer`, from the position that `folder` and `skip` say: whole cars, and at
     /// the folder's end also the last car and the end car. Returns the bytes, and whether that end
-    /// is among them. No bytes and no end: another pass must follow.
-    pub fn lay_cars(&mut self, folder: &File, skip: u16, buffer: &mut [u8]) -> (usize, bool) {
+    /// is among them. No bytes and no end: another pass must follow. It blocks while the card is
+    /// asked.
+    ///
+    /// # Errors
+    /// `EIO` and the like when an entry can't be looked at: the listing can't be whole.
+    pub fn lay_cars(
+        &mut self,
+        folder: &File,
+        skip: u16,
+        buffer: &mut [u8],
+    ) -> Result<(usize, bool), Errno> {
         assert!(self.walk.is_ready() && buffer.len() >= (CARS_MAX + 1) * CAR_SIZE_MAX);
         let mut start = Mark {
             place: Place::POSITION,
@@ -50,7 +60,7 @@ impl Listing {
                 filled = 0;
                 self.laid += 1;
                 self.marks[self.laid] = start;
-            } else if let Some(place) = self.walk.next(folder) {
+            } else if let Some(place) = self.walk.next(folder)? {
                 start = Mark {
                     place,
                     skip: 0,
@@ -58,17 +68,17 @@ impl Listing {
                 };
                 text = text_of(&self.walk.entry(&place, folder));
             } else if self.walk.is_cut() {
-                return (used, false);
+                return Ok((used, false));
             } else {
                 if filled > 0 {
                     put_length(buffer, used, filled);
                     used += CAR_HEAD_SIZE + filled;
                 }
                 put_length(buffer, used, 0);
-                return (used + CAR_HEAD_SIZE, true);
+                return Ok((used + CAR_HEAD_SIZE, true));
             }
         }
-        (used, false)
+        Ok((used, false))
     }
 
     /// Full cars among those laid last.

@@ -31,7 +31,10 @@ impl Listing {
     /// what follows.
     ///
     /// A row that is sent in part must be written again as it was: `write` may depend on the entry
-    /// and on the rows before it only.
+    /// and on the rows before it only. It blocks while the card is asked.
+    ///
+    /// # Errors
+    /// `EIO` and the like when an entry can't be looked at: the listing can't be whole.
     pub fn lay_rows(
         &mut self,
         folder: &File,
@@ -39,7 +42,7 @@ impl Listing {
         rows_max: u32,
         buffer: &mut [u8],
         write: impl Fn(u32, &Entry<'_>, &mut Room<'_>),
-    ) -> (usize, RowsEnd) {
+    ) -> Result<(usize, RowsEnd), Errno> {
         assert!(self.walk.is_ready() && buffer.len() >= ROOM_BYTES && rows_max > 0);
         let rows_max = rows_max as usize;
         let mut used = 0;
@@ -47,12 +50,12 @@ impl Listing {
         while self.laid < rows_max.min(MARKS_MAX) && buffer.len() - used >= ROOM_BYTES {
             let (place, skip) = if self.laid == 0 && skip > 0 {
                 (Place::POSITION, skip)
-            } else if let Some(place) = self.walk.next(folder) {
+            } else if let Some(place) = self.walk.next(folder)? {
                 (place, 0)
             } else if self.walk.is_cut() {
-                return (used, RowsEnd::More);
+                return Ok((used, RowsEnd::More));
             } else {
-                return (used, RowsEnd::Folder);
+                return Ok((used, RowsEnd::Folder));
             };
             let room = &mut buffer[used..];
             let mut text = Room::new(room);
@@ -73,15 +76,15 @@ impl Listing {
             self.laid += 1;
         }
         if self.laid < rows_max {
-            return (used, RowsEnd::More);
+            return Ok((used, RowsEnd::More));
         }
-        let has_more = self.walk.next(folder).is_some() || self.walk.is_cut();
+        let has_more = self.walk.next(folder)?.is_some() || self.walk.is_cut();
         let end = if has_more {
             RowsEnd::Limit
         } else {
             RowsEnd::Folder
         };
-        (used, end)
+        Ok((used, end))
     }
 
     /// Moves `folder`'s position over the first `sent` bytes of the rows laid last. Returns the rows
@@ -111,7 +114,8 @@ impl Listing {
 /// behind it. It blocks while the card is asked, in an order by size or date.
 ///
 /// # Errors
-/// By size or date `ENOENT`, or what else statx(2) says: nobody knows where such an entry was.
+/// By size or date `ENOENT`, `EACCES` or `EPERM` where there is no such entry, so that nobody knows
+/// where it was; `EIO` and the like where that can't be told.
 pub fn seek(folder: &mut File, name: &[u8], order: Order) -> Result<(), Errno> {
     let entry = if order.by == By::Name || name.is_empty() {
         Entry {

@@ -85,7 +85,8 @@ impl Served {
             };
             let (laid, end) = self
                 .listing
-                .lay_rows(folder, skip, limit - rows, &mut buffer, write);
+                .lay_rows(folder, skip, limit - rows, &mut buffer, write)
+                .unwrap();
             if laid == 0 && end == RowsEnd::More {
                 self.pass(order, filter)?;
                 continue;
@@ -259,7 +260,10 @@ fn an_entry_that_is_removed_between_pass_and_row_is_left_out() {
         out.put(entry.name);
         out.number(entry.size, 1);
     };
-    let (laid, end) = served.listing.lay_rows(file, 0, 1, &mut buffer, write);
+    let (laid, end) = served
+        .listing
+        .lay_rows(file, 0, 1, &mut buffer, write)
+        .unwrap();
     assert_eq!((&buffer[..laid], end), (&b"b.txt31"[..], RowsEnd::Limit));
 }
 
@@ -273,7 +277,10 @@ fn a_row_shows_the_size_that_put_it_where_it_is() {
     let mut buffer = vec![0; 8 * 1024];
     let file = served.files.get(served.slot);
     let write = |_: u32, entry: &Entry<'_>, out: &mut Room<'_>| out.number(entry.size, 1);
-    let (laid, _) = served.listing.lay_rows(file, 0, 1, &mut buffer, write);
+    let (laid, _) = served
+        .listing
+        .lay_rows(file, 0, 1, &mut buffer, write)
+        .unwrap();
     assert_eq!(&buffer[..laid], b"200");
     assert_eq!(served.listing.advance_rows(file, laid), (1, 0));
     assert_eq!((&file.name[..], file.size), (&b"c.txt"[..], 200));

@@ -131,10 +131,7 @@ impl Worker {
             Ok(Progress::More) => Step::Again,
             Ok(Progress::Ready) => self.send_page(turns, slot, wanted),
             Ok(Progress::TooMany) => self.list_by_name(slot, wanted),
-            Err(errno) => {
-                log::warn!("a folder cannot be read: {errno}; its listing ends early");
-                Step::End
-            }
+            Err(errno) => self.listing_failed(turns, slot, errno),
         }
     }
 
@@ -157,7 +154,7 @@ impl Worker {
     }
 
     /// Lays what the position says: the rest of the head, rows, and behind the last one the foot.
-    fn lay_page(&mut self, slot: Slot, wanted: &Wanted) -> Laid {
+    fn lay_page(&mut self, slot: Slot, wanted: &Wanted) -> Result<Laid, Errno> {
         let connection = self.connections.get(slot);
         let file = self.files.get(connection.file);
         let mut skip = connection.skip;
@@ -187,17 +184,20 @@ impl Worker {
                     }
                 });
             },
-        );
-        Laid {
+        )?;
+        Ok(Laid {
             head,
             rows,
             all: head + rows,
             end,
-        }
+        })
     }
 
     fn send_page(&mut self, turns: &Turns, slot: Slot, wanted: &Wanted) -> Step {
-        let laid = self.lay_page(slot, wanted);
+        let laid = match self.lay_page(slot, wanted) {
+            Ok(laid) => laid,
+            Err(errno) => return self.listing_failed(turns, slot, errno),
+        };
         let connection = self.connections.get(slot);
         let socket = connection.socket.raw();
         let sent = match laid.all {

@@ -15,7 +15,7 @@ use crate::http::{
     Validators, accepted, evaluate, range,
 };
 use crate::limits::CACHED_BODY_BYTES;
-use crate::sys;
+use crate::sys::{self, Errno};
 use crate::train::Fault;
 use crate::worker::Setting;
 
@@ -206,9 +206,13 @@ impl<'a> Responder<'a> {
             return unreadable(manner, reader, out);
         }
         let folder = self.files.insert(found);
-        if seek(self.files.get(folder), &query.after, query.order).is_err() {
+        if let Err(errno) = seek(self.files.get(folder), &query.after, query.order) {
             self.files.release(folder);
-            return error(Status::NOT_FOUND, manner, reader, out, |_| {});
+            if matches!(errno, Errno::ENOENT | Errno::EACCES | Errno::EPERM) {
+                return error(Status::NOT_FOUND, manner, reader, out, |_| {});
+            }
+            self.setting.gauges.report_fault();
+            return unreadable(manner, reader, out);
         }
         // Where a body comes in chunks, nobody needs to know its size beforehand.
         let manner = &Manner {

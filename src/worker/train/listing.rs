@@ -3,7 +3,7 @@
 use crate::entry::Order;
 use crate::files::Progress;
 use crate::sys::{self, Errno};
-use crate::train::CAR_SIZE_MAX;
+use crate::train::{CAR_SIZE_MAX, Fault};
 use crate::worker::conn::state::{Phase, Queue, Slot};
 use crate::worker::{Step, Turns, Worker, fingerprint};
 
@@ -38,11 +38,22 @@ impl Worker {
             Ok(Progress::More) => Step::Again,
             Ok(Progress::Ready) => self.send_listing(turns, slot),
             Ok(Progress::TooMany) => unreachable!("by name there are never too many"),
-            Err(errno) => {
-                log::warn!("a folder cannot be read: {errno}; its listing ends early");
-                Step::End
-            }
+            Err(errno) => self.listing_failed(turns, slot, errno),
         }
+    }
+
+    /// Ends a listing that can't be whole. A train says so where a car begins; over HTTP the connection
+    /// ends early.
+    pub(crate) fn listing_failed(&mut self, turns: &Turns, slot: Slot, errno: Errno) -> Step {
+        log::warn!("a folder cannot be read: {errno}; its listing ends early");
+        self.leave_listing(slot);
+        let connection = self.connections.get(slot);
+        if connection.phase == Phase::Listing && connection.within == 0 {
+            self.fail(turns, slot, Fault::Io);
+            return Step::Again;
+        }
+        turns.setting.gauges.report_fault();
+        Step::End
     }
 
     /// Gets the listing for a connection, or a place in its queue.
@@ -72,9 +83,13 @@ impl Worker {
     fn send_listing(&mut self, turns: &Turns, slot: Slot) -> Step {
         let connection = self.connections.get(slot);
         let file = self.files.get(connection.file);
-        let (laid, at_end) = self
+        let laid = self
             .listing
             .lay_cars(file, connection.skip, &mut self.buffer);
+        let (laid, at_end) = match laid {
+            Ok(laid) => laid,
+            Err(errno) => return self.listing_failed(turns, slot, errno),
+        };
         let within = usize::from(connection.within);
         if within > 0 {
             // A part of this car is sent; the rest must be what it was.
