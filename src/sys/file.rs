@@ -163,9 +163,9 @@ pub(super) fn statx(folder: RawFd, name: &CStr, flags: c_int) -> Result<Statx, E
     let mut answer = MaybeUninit::<Statx>::zeroed();
     let room = answer.as_mut_ptr();
     // SAFETY: `answer` has the room of the kernel's struct statx.
-    let ask =
-        || unsafe { libc::syscall(libc::SYS_statx, folder, name.as_ptr(), flags, MASK, room) };
-    retry(|| ask() as i64)?;
+    retry(|| unsafe {
+        libc::syscall(libc::SYS_statx, folder, name.as_ptr(), flags, MASK, room) as i64
+    })?;
     // SAFETY: the kernel has filled it in, and zeroes are a value of it, too.
     Ok(unsafe { answer.assume_init() })
 }
