@@ -12,7 +12,7 @@ pub struct Gauges {
     counters: &'static [AtomicU64],
 }
 
-const WANTED: usize = 0;
+const WAITING: usize = 0;
 const NUMBERS: usize = 4;
 const ROOT: usize = 1 + NUMBERS * WORKERS_MAX;
 const FAULTS: usize = ROOT + 1;
@@ -55,31 +55,31 @@ impl Gauges {
         &self.counters[2 + NUMBERS * worker]
     }
 
-    fn coming(&self, worker: usize) -> &AtomicU64 {
+    fn beats(&self, worker: usize) -> &AtomicU64 {
         &self.counters[3 + NUMBERS * worker]
     }
 
-    fn following(&self, worker: usize) -> &AtomicU64 {
+    fn root_acks(&self, worker: usize) -> &AtomicU64 {
         &self.counters[4 + NUMBERS * worker]
     }
 
     /// Says how many newcomers wait for a place.
-    pub fn want(&self, places: usize) {
-        self.counters[WANTED].store(places as u64, Relaxed);
+    pub fn set_waiting(&self, newcomers: usize) {
+        self.counters[WAITING].store(newcomers as u64, Relaxed);
     }
 
     /// Whether a newcomer waits for a place.
     #[must_use]
-    pub fn is_wanted(&self) -> bool {
-        self.counters[WANTED].load(Relaxed) > 0
+    pub fn has_waiting(&self) -> bool {
+        self.counters[WAITING].load(Relaxed) > 0
     }
 
-    /// Promises one place to a newcomer; false when none waits for one.
+    /// Claims one of the newcomers that wait, who will have the caller's place; false when none waits.
     #[must_use]
-    pub fn promise(&self) -> bool {
-        self.is_wanted()
-            && self.counters[WANTED]
-                .fetch_update(Relaxed, Relaxed, |wanted| wanted.checked_sub(1))
+    pub fn claim_waiting(&self) -> bool {
+        self.has_waiting()
+            && self.counters[WAITING]
+                .fetch_update(Relaxed, Relaxed, |waiting| waiting.checked_sub(1))
                 .is_ok()
     }
 
@@ -105,15 +105,15 @@ impl Gauges {
         self.jobs(worker).load(Relaxed)
     }
 
-    /// Shows that the worker has come round once more.
-    pub fn come_round(&self, worker: usize) {
-        self.coming(worker).fetch_add(1, Relaxed);
+    /// Counts one more round of the worker's loop, by which the watchdog sees that it is alive.
+    pub fn heartbeat(&self, worker: usize) {
+        self.beats(worker).fetch_add(1, Relaxed);
     }
 
-    /// How often the worker has come round.
+    /// Rounds of the worker's loop since its start.
     #[must_use]
-    pub fn rounds(&self, worker: usize) -> u64 {
-        self.coming(worker).load(Relaxed)
+    pub fn heartbeats(&self, worker: usize) -> u64 {
+        self.beats(worker).load(Relaxed)
     }
 
     /// Shows what became of the root.
@@ -138,15 +138,15 @@ impl Gauges {
         }
     }
 
-    /// Shows that the worker has followed the root so far.
-    pub fn follow_root(&self, worker: usize, changes: u32) {
-        self.following(worker).store(changes.into(), Relaxed);
+    /// Says that the worker holds nothing of any earlier generation of the root.
+    pub fn ack_root_generation(&self, worker: usize, changes: u32) {
+        self.root_acks(worker).store(changes.into(), Relaxed);
     }
 
-    /// How far the worker has followed the root.
+    /// The root's generation that the worker has acknowledged.
     #[must_use]
-    pub fn followed(&self, worker: usize) -> u32 {
-        self.following(worker).load(Relaxed) as u32
+    pub fn acked_root_generation(&self, worker: usize) -> u32 {
+        self.root_acks(worker).load(Relaxed) as u32
     }
 
     /// Shows that something beneath the root could not be read.

@@ -43,7 +43,7 @@ pub enum Order<J = Job> {
     /// Stop: finish the transfers in progress, and end every other connection.
     Drain,
     /// Come round, so that it is seen that the worker can.
-    Look,
+    Wake,
     /// There is no order.
     Nothing,
     /// The pool is gone, or needs the worker no more.
@@ -52,9 +52,9 @@ pub enum Order<J = Job> {
 
 /// How a worker is about to wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Rest {
+pub enum IdleMode {
     /// Not at all: there is work in hand, and epoll is only looked at.
-    Look,
+    Poll,
     /// In its epoll, for the connections that it has.
     Wait,
     /// For the pool alone: it has no connections.
@@ -62,7 +62,7 @@ pub enum Rest {
 }
 
 /// A worker's side of the link.
-pub trait Link {
+pub trait PoolLink {
     /// Readable when there may be an order, writable when a report may be taken.
     fn descriptor(&self) -> &Descriptor;
 
@@ -72,13 +72,13 @@ pub trait Link {
     }
 
     /// Comes before each wait in epoll; true when there is an order already, so that the worker must
-    /// not wait. A link may keep one that would [`Rest::Sleep`] until then.
-    fn rest(&mut self, _rest: Rest) -> bool {
+    /// not wait. A link may keep one that would [`IdleMode::Sleep`] until then.
+    fn before_wait(&mut self, _mode: IdleMode) -> bool {
         false
     }
 
-    /// Comes after a wait in epoll for which [`Link::rest`] gave leave.
-    fn resume(&mut self) {}
+    /// Comes after a wait in epoll for which [`PoolLink::before_wait`] gave leave.
+    fn after_wait(&mut self) {}
 
     /// Takes the next order; never blocks.
     ///

@@ -10,7 +10,7 @@ mod program;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
-use trainyard::link::{Job, Link, Order, Protocol, Rest};
+use trainyard::link::{IdleMode, Job, Order, PoolLink, Protocol};
 use trainyard::memory::Arena;
 use trainyard::pool::factory::{Factory, Place};
 use trainyard::pool::handover::Batch;
@@ -26,7 +26,7 @@ const WORKERS: usize = 3;
 
 /// A worker that follows one order, of which it makes what `word` says.
 fn work(place: &mut Place, word: &'static str) {
-    while place.rest(Rest::Sleep) {
+    while place.before_wait(IdleMode::Sleep) {
         match place.receive().unwrap() {
             Order::Jobs(jobs) => {
                 for job in jobs {
@@ -40,7 +40,7 @@ fn work(place: &mut Place, word: &'static str) {
                 }
             }
             Order::Closed => return,
-            Order::Nothing | Order::GiveWay | Order::Drain | Order::Look => {}
+            Order::Nothing | Order::GiveWay | Order::Drain | Order::Wake => {}
         }
     }
 }

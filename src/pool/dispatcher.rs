@@ -299,8 +299,8 @@ impl<C: Crew> Dispatcher<C> {
         }
         if self.control.is_asked() {
             let changes = self.keeper.changes();
-            let have_followed =
-                (0..self.crew.workers()).all(|worker| gauges.followed(worker) == changes);
+            let have_followed = (0..self.crew.workers())
+                .all(|worker| gauges.acked_root_generation(worker) == changes);
             self.control
                 .settle(have_followed, self.keeper.path(), now_ms);
         }
@@ -372,7 +372,7 @@ impl<C: Crew> Dispatcher<C> {
             });
         }
         // There is room, so nobody needs to give way to these; `make_way` asks anew for the rest.
-        self.desk.gauges.want(0);
+        self.desk.gauges.set_waiting(0);
         let Err(errno) = self.crew.pass(worker, &mut jobs) else {
             assert!(jobs.is_empty());
             return true;
@@ -412,7 +412,7 @@ impl<C: Crew> Dispatcher<C> {
             asked += 1;
         }
         // The others are taken from connections that become idle now, by the workers themselves.
-        self.desk.gauges.want(if is_full {
+        self.desk.gauges.set_waiting(if is_full {
             waiting.saturating_sub(asked)
         } else {
             0

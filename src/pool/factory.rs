@@ -9,7 +9,7 @@ use nix::sys::epoll::EpollFlags;
 
 use super::handover::{Bells, Handover, Monitor, State};
 use crate::limits::{BOARD, EXIT_MS, QUEUE_CAPACITY, TICKETS_MAX, WORKERS_MAX};
-use crate::link::{Job, Link, Order, Rest};
+use crate::link::{IdleMode, Job, Order, PoolLink};
 use crate::sys::{self, Bell, Descriptor, Errno};
 
 type Floor = State<Job, QUEUE_CAPACITY, TICKETS_MAX>;
@@ -78,7 +78,7 @@ pub struct Place {
     worker: usize,
 }
 
-impl Link for Place {
+impl PoolLink for Place {
     fn descriptor(&self) -> &Descriptor {
         WORKERS_BELLS[self.worker].descriptor()
     }
@@ -88,12 +88,12 @@ impl Link for Place {
         EpollFlags::EPOLLIN | EpollFlags::EPOLLET
     }
 
-    fn rest(&mut self, rest: Rest) -> bool {
-        self.shared.rest(self.worker, rest)
+    fn before_wait(&mut self, mode: IdleMode) -> bool {
+        self.shared.before_wait(self.worker, mode)
     }
 
-    fn resume(&mut self) {
-        self.shared.resume(self.worker);
+    fn after_wait(&mut self) {
+        self.shared.after_wait(self.worker);
     }
 
     fn receive(&mut self) -> Result<Order, Errno> {

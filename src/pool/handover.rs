@@ -16,7 +16,7 @@ use core::ops::DerefMut;
 use heapless::Vec;
 
 use crate::limits::{JOBS_PER_MESSAGE_MAX, WORKERS_MAX};
-use crate::link::{Order, REPORT_MAX, Rest};
+use crate::link::{IdleMode, Order, REPORT_MAX};
 
 use queue::Queue;
 
@@ -347,17 +347,17 @@ where
     B: Bells,
 {
     /// What a worker does before it waits in its epoll: true when there is an order for it, so it
-    /// must not wait. With [`Rest::Sleep`] it sleeps until there is one.
-    pub fn rest(&self, worker: usize, rest: Rest) -> bool {
+    /// must not wait. With [`IdleMode::Sleep`] it sleeps until there is one.
+    pub fn before_wait(&self, worker: usize, mode: IdleMode) -> bool {
         let mut state = self.monitor.lock();
         if !state.has_order(worker) {
-            match rest {
-                Rest::Look => return false,
-                Rest::Wait => {
+            match mode {
+                IdleMode::Poll => return false,
+                IdleMode::Wait => {
                     state.seats[worker].waits = true;
                     return false;
                 }
-                Rest::Sleep => drop(self.sleep(worker, state)),
+                IdleMode::Sleep => drop(self.sleep(worker, state)),
             }
         }
         true
@@ -378,7 +378,7 @@ where
     }
 
     /// What a worker does when it waits in its epoll no longer.
-    pub fn resume(&self, worker: usize) {
+    pub fn after_wait(&self, worker: usize) {
         self.monitor.lock().seats[worker].waits = false;
     }
 
@@ -393,7 +393,7 @@ where
             return Order::GiveWay;
         }
         if core::mem::take(&mut seat.look) {
-            return Order::Look;
+            return Order::Wake;
         }
         if is_draining && !core::mem::replace(&mut seat.drained, true) {
             return Order::Drain;

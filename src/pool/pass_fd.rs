@@ -6,7 +6,7 @@
 use heapless::Vec;
 
 use crate::limits::JOBS_PER_MESSAGE_MAX;
-use crate::link::{Job, Link, Order, Protocol, REPORT_MAX};
+use crate::link::{Job, Order, PoolLink, Protocol, REPORT_MAX};
 use crate::sys::{self, Descriptor, Errno};
 
 const JOBS: u8 = 1;
@@ -80,7 +80,7 @@ pub(super) fn receive_order(pair: &Descriptor) -> Result<Order, Errno> {
         }
         GIVE_WAY => Ok(Order::GiveWay),
         DRAIN => Ok(Order::Drain),
-        LOOK => Ok(Order::Look),
+        LOOK => Ok(Order::Wake),
         other => panic!("order {other} on a pair"),
     }
 }
@@ -123,7 +123,7 @@ pub(super) struct Pair {
     pub(super) descriptor: Descriptor,
 }
 
-impl Link for Pair {
+impl PoolLink for Pair {
     fn descriptor(&self) -> &Descriptor {
         &self.descriptor
     }

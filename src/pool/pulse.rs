@@ -62,7 +62,7 @@ impl Pulses {
     pub(super) fn feel(&mut self, gauges: Gauges, worker: usize, is_busy: bool) -> Verdict {
         let now_ms = self.felt_ms;
         let pulse = &mut self.all[worker];
-        let rounds = gauges.rounds(worker);
+        let rounds = gauges.heartbeats(worker);
         if rounds != pulse.rounds || !is_busy {
             (pulse.rounds, pulse.called_ms) = (rounds, 0);
             return Verdict::Well;
@@ -94,7 +94,7 @@ mod tests {
         };
         for round in 0..3 {
             assert_eq!(feel(&mut pulses, PULSE_MS, true), Verdict::Call, "{round}");
-            gauges.come_round(1);
+            gauges.heartbeat(1);
             assert_eq!(feel(&mut pulses, PULSE_MS, true), Verdict::Well);
         }
         for _ in 0..2 * STUCK_MS / PULSE_MS {

@@ -9,7 +9,7 @@ use super::{PoolSetting, WORKERS};
 use crate::limits::{JOBS_PER_MESSAGE_MAX, QUEUE_CAPACITY, STUCK_MS};
 use crate::link::REPORT_MAX;
 use crate::sys::{self, Errno};
-use crate::worker::Setting;
+use crate::worker::WorkerConfig;
 
 /// What the dispatcher calls the threads, of which it does not know who takes which job.
 const ANYONE: usize = 0;
@@ -36,7 +36,7 @@ impl ThreadPool {
         desk.watch(bell, ANYONE, EpollFlags::EPOLLIN | EpollFlags::EPOLLET)?;
         let gauges = desk.gauges;
         factory.start(|index| {
-            let setting = Setting {
+            let setting = WorkerConfig {
                 index,
                 root: setting.root,
                 form: setting.form,

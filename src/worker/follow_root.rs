@@ -1,13 +1,13 @@
 //! Following the root: when it was opened anew, and when it has to be let go.
 
 use super::conn::state::{Phase, Queue};
-use super::{Setting, Step, Turns, Worker};
+use super::{Step, Turns, Worker, WorkerConfig};
 use crate::files::FileSlot;
 
 impl Worker {
     /// Does what the root's keeper has done, if it has done anything.
     pub(crate) fn follow_root(&mut self, turns: &Turns) {
-        let Setting {
+        let WorkerConfig {
             gauges,
             root,
             index,
@@ -25,11 +25,11 @@ impl Worker {
             self.take_pushed(turns.setting);
         }
         self.root = state;
-        gauges.follow_root(*index, state.changes);
+        gauges.ack_root_generation(*index, state.changes);
     }
 
     /// Takes the file that is pushed, if it is there and was not taken.
-    pub(crate) fn take_pushed(&mut self, setting: &Setting) {
+    pub(crate) fn take_pushed(&mut self, setting: &WorkerConfig) {
         if let Some(pushed) = setting.root.pushed()
             && !self.pushed.is_some()
             && let Ok(found) = pushed.find()

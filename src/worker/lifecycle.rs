@@ -8,7 +8,7 @@ use super::{Step, Turns, Worker};
 use crate::files::FileSlot;
 use crate::http::Status;
 use crate::limits::BOARD;
-use crate::link::{Link, Protocol, REPORT_MAX};
+use crate::link::{PoolLink, Protocol, REPORT_MAX};
 use crate::sys::{self, Errno};
 use crate::train::Fault;
 
@@ -130,7 +130,7 @@ impl Worker {
     }
 
     /// Tells the pool which connections have ended; false when the link takes no more for now.
-    pub(crate) fn report(&mut self, link: &mut impl Link) -> Result<bool, Errno> {
+    pub(crate) fn report(&mut self, link: &mut impl PoolLink) -> Result<bool, Errno> {
         while self.ended.front().is_some() || self.nothing_to_give {
             let mut tickets: Vec<u32, REPORT_MAX> = Vec::new();
             let mut next = self.ended.front();

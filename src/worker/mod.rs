@@ -13,7 +13,7 @@ use crate::files::{Cache, File, FileSlot, Files, Listing, Place, Root};
 use crate::gauge::{Gauges, RootState};
 use crate::http::Site;
 use crate::limits::{CAR_BUFFER_BYTES, HTTP_HEAD_BYTES_MAX};
-use crate::link::{Job, Link, Order, Protocol, Rest};
+use crate::link::{IdleMode, Job, Order, PoolLink, Protocol};
 use crate::sys::{self, Errno};
 use crate::train::Form;
 
@@ -82,7 +82,7 @@ pub const CACHE_BYTES: usize = size_of::<Cache>();
 pub const REQUESTS_BYTES: usize = size_of::<Kept>() + HTTP_HEAD_BYTES_MAX;
 
 /// What a worker is told at its start.
-pub struct Setting<'a> {
+pub struct WorkerConfig<'a> {
     /// The worker's number.
     pub index: usize,
     /// The root.
@@ -99,7 +99,7 @@ pub struct Setting<'a> {
     pub gauges: Gauges,
 }
 
-impl Setting<'_> {
+impl WorkerConfig<'_> {
     /// Where files are looked for, and how.
     fn place(&self) -> Place<'_> {
         Place {
@@ -149,7 +149,7 @@ impl Worker {
     ///
     /// # Errors
     /// What epoll or the link say; the worker cannot go on then.
-    pub fn run(&mut self, setting: &Setting, link: &mut impl Link) -> Result<(), Errno> {
+    pub fn run(&mut self, setting: &WorkerConfig, link: &mut impl PoolLink) -> Result<(), Errno> {
         self.take_pushed(setting);
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(
@@ -173,7 +173,7 @@ impl Worker {
             let mut events = [EpollEvent::empty(); EVENTS_MAX];
             let (count, has_order) = self.wait(&turns, &mut events, link)?;
             turns.now_ms = sys::now_ms();
-            setting.gauges.come_round(setting.index);
+            setting.gauges.heartbeat(setting.index);
             if !self.take_events(&turns, &events[..count], has_order, link)? {
                 return Ok(());
             }
@@ -205,7 +205,7 @@ impl Worker {
         turns: &Turns,
         events: &[EpollEvent],
         mut has_order: bool,
-        link: &mut impl Link,
+        link: &mut impl PoolLink,
     ) -> Result<bool, Errno> {
         // Before any request: who asks after a change must get what it is now.
         self.follow_root(turns);
@@ -227,11 +227,11 @@ impl Worker {
         &mut self,
         turns: &Turns,
         events: &mut [EpollEvent],
-        link: &mut impl Link,
+        link: &mut impl PoolLink,
     ) -> Result<(usize, bool), Errno> {
-        let rest = self.next_rest();
-        let has_order = link.rest(rest);
-        if has_order && rest == Rest::Sleep && !self.cache.is_watching() {
+        let mode = self.idle_mode();
+        let has_order = link.before_wait(mode);
+        if has_order && mode == IdleMode::Sleep && !self.cache.is_watching() {
             // Without connections and watches there are no events.
             return Ok((0, true));
         }
@@ -245,18 +245,18 @@ impl Worker {
             result => result?,
         };
         if !has_order {
-            link.resume();
+            link.after_wait();
         }
         Ok((count, has_order))
     }
 
-    fn next_rest(&self) -> Rest {
+    fn idle_mode(&self) -> IdleMode {
         if self.rounds.is_ready() {
-            Rest::Look
+            IdleMode::Poll
         } else if self.connections.is_empty() {
-            Rest::Sleep
+            IdleMode::Sleep
         } else {
-            Rest::Wait
+            IdleMode::Wait
         }
     }
 
@@ -274,7 +274,7 @@ impl Worker {
     }
 
     /// Follows the pool's orders; false when the pool is gone.
-    fn take_orders(&mut self, turns: &Turns, link: &mut impl Link) -> Result<bool, Errno> {
+    fn take_orders(&mut self, turns: &Turns, link: &mut impl PoolLink) -> Result<bool, Errno> {
         for _ in 0..ORDERS_MAX {
             match link.receive()? {
                 Order::Jobs(jobs) => {
@@ -296,7 +296,7 @@ impl Worker {
                     self.take_last_requests();
                 }
                 // It may have been called after it last looked.
-                Order::Look => self.follow_root(turns),
+                Order::Wake => self.follow_root(turns),
                 Order::Nothing => break,
                 Order::Closed => return Ok(false),
             }
@@ -430,7 +430,7 @@ impl Default for Worker {
 
 /// What every turn needs to know.
 pub(crate) struct Turns<'a> {
-    pub(crate) setting: &'a Setting<'a>,
+    pub(crate) setting: &'a WorkerConfig<'a>,
     pub(crate) epoll: &'a Epoll,
     pub(crate) now_ms: u64,
 }

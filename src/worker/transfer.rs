@@ -95,7 +95,7 @@ impl Worker {
         let acknowledged = connection.sent - left.min(connection.sent);
         let moved = acknowledged.saturating_sub(connection.acknowledged);
         let least = BOARD.rate_min_bytes_per_s * BOARD.stall_ms / 1000;
-        if moved == 0 || (moved < least && turns.setting.gauges.is_wanted()) {
+        if moved == 0 || (moved < least && turns.setting.gauges.has_waiting()) {
             log::debug!(
                 "a client stopped reading and loses its place ({moved} bytes in {} ms)",
                 BOARD.stall_ms

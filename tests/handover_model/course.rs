@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use loom::sync::{Arc, Mutex};
 use loom::thread;
-use trainyard::link::{Order, Rest};
+use trainyard::link::{IdleMode, Order};
 use trainyard::pool::handover::{Batch, Bells, Handover, State};
 
 use super::parts::{Condition, Epolls, Faults};
@@ -250,18 +250,18 @@ impl<'a> Worker<'a> {
         let epoll = &shared.bells().workers[self.index];
         loop {
             let rest = if self.held.is_empty() {
-                Rest::Sleep
+                IdleMode::Sleep
             } else {
-                Rest::Wait
+                IdleMode::Wait
             };
-            let has_order = (rest == Rest::Sleep || habits.looks_before_it_waits)
-                && shared.rest(self.index, rest);
+            let has_order = (rest == IdleMode::Sleep || habits.looks_before_it_waits)
+                && shared.before_wait(self.index, rest);
             let events = if has_order {
                 epoll.look()
             } else {
                 let events = epoll.wait();
                 if habits.resumes {
-                    shared.resume(self.index);
+                    shared.after_wait(self.index);
                 }
                 events
             };
@@ -286,7 +286,7 @@ impl<'a> Worker<'a> {
                     self.end(|_, job| Some(job) == oldest);
                 }
                 Order::Drain => self.end(|_, _| true),
-                Order::Look => {
+                Order::Wake => {
                     *self.world.looked[self.index].lock().unwrap() = true;
                     self.world.shared.bells().ring_main();
                 }

@@ -74,7 +74,7 @@ fn hold_one_each(handover: &Simple, workers: usize) {
         assert_eq!(jobs(handover, worker), [worker as u32]);
     }
     for worker in 0..workers {
-        assert!(!handover.rest(worker, Rest::Wait));
+        assert!(!handover.before_wait(worker, IdleMode::Wait));
     }
 }
 
@@ -108,7 +108,7 @@ fn the_least_busy_who_waits_and_has_a_place_is_rung() {
     put(&handover, &[5]);
     assert_eq!(jobs(&handover, 2), [5]);
     for worker in 0..3 {
-        assert!(!handover.rest(worker, Rest::Wait));
+        assert!(!handover.before_wait(worker, IdleMode::Wait));
     }
     for (job, rung) in [(6, Some(2)), (7, Some(1))] {
         put(&handover, &[job]);
@@ -169,7 +169,7 @@ fn a_worker_that_is_asked_answers_in_any_case() {
     hold_one_each(&handover, 1);
     assert!(handover.ask(0) && handover.is_asked(0));
     assert_eq!(handover.bells().take(), [Some(0)]);
-    assert!(handover.rest(0, Rest::Look), "it has an order");
+    assert!(handover.before_wait(0, IdleMode::Poll), "it has an order");
     assert!(matches!(handover.receive(0), Order::GiveWay));
     handover.report(0, &[]);
     assert!(!handover.is_asked(0));
@@ -184,7 +184,7 @@ fn orders_to_end_come_before_jobs_and_once() {
     assert!(matches!(handover.receive(0), Order::Drain));
     assert_eq!(jobs(&handover, 0), [0], "who was let in is served");
     handover.close();
-    assert!(handover.rest(0, Rest::Sleep));
+    assert!(handover.before_wait(0, IdleMode::Sleep));
     assert!(matches!(handover.receive(0), Order::Closed));
     handover.leave(0);
     assert_eq!(handover.left(), 1);

@@ -12,7 +12,7 @@ use crate::pool::intake::Waiting;
 use crate::pool::pass_fd::{self, Pair};
 use crate::pool::pulse::Verdict;
 use crate::sys::{self, Descriptor, Errno, Exit};
-use crate::worker::Setting;
+use crate::worker::WorkerConfig;
 
 impl ProcessPool {
     /// Settles what a dead child leaves behind.
@@ -44,7 +44,7 @@ impl ProcessPool {
                     }
                 }
                 Order::Nothing | Order::Closed => break,
-                Order::GiveWay | Order::Drain | Order::Look => {}
+                Order::GiveWay | Order::Drain | Order::Wake => {}
             }
         }
         let passed_on = untaken.len();
@@ -144,7 +144,8 @@ impl ProcessPool {
             return Err(errno);
         }
         // The child has the root as it is now, so it holds nothing that was let go before.
-        desk.gauges.follow_root(child, desk.gauges.root().changes);
+        desk.gauges
+            .ack_root_generation(child, desk.gauges.root().changes);
         let data = &mut self.data[child];
         assert_eq!((data.pid, data.busy), (0, 0));
         *data = ProcessData {
@@ -169,7 +170,7 @@ impl ProcessPool {
             keep.extend(kept.map(Descriptor::raw));
         }
         sys::close_all_but(&mut keep);
-        let setting = Setting {
+        let setting = WorkerConfig {
             index: child,
             root,
             form: self.setting.form,

@@ -1,6 +1,6 @@
 //! A connection: what a worker keeps of one client.
 
-use super::state::{ClientSlot, Decision, KeptSlot, Link, Phase, Queue, Stage, Wait};
+use super::state::{ClientSlot, Decision, KeptSlot, ListNode, Phase, Queue, Stage, Wait};
 use crate::files::FileSlot;
 use crate::http::Encoding;
 use crate::limits::CARS_PER_BATCH_FIRST;
@@ -31,8 +31,8 @@ pub(crate) struct Connection {
     pub(crate) discarded: u32,
     /// In a listing over HTTP: rows that are sent.
     pub(crate) rows: u32,
-    pub(crate) deadline: Link,
-    pub(crate) queue: Link,
+    pub(crate) deadline: ListNode,
+    pub(crate) queue: ListNode,
     pub(crate) file: FileSlot,
     pub(crate) client: ClientSlot,
     /// Cars in the next batch.
@@ -90,8 +90,8 @@ impl Connection {
         answer_check: 0,
         discarded: 0,
         rows: 0,
-        deadline: Link::NONE,
-        queue: Link::NONE,
+        deadline: ListNode::NONE,
+        queue: ListNode::NONE,
         file: FileSlot::NONE,
         client: ClientSlot::NONE,
         batch: 0,

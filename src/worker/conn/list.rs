@@ -1,7 +1,7 @@
 //! Lists of connections that run through the slab's own entries, so they need no memory.
 
 use super::slab::Slab;
-use super::state::{Link, Slot};
+use super::state::{ListNode, Slot};
 
 /// A list by the connections' deadlines.
 pub(crate) const DEADLINE: bool = false;
@@ -31,7 +31,7 @@ impl<const THROUGH: bool> List<THROUGH> {
 
     pub(crate) fn push_back(&mut self, connections: &mut Slab, added: Slot) {
         let number = added.index() as u16 + 1;
-        *link::<THROUGH>(connections, added) = Link {
+        *link::<THROUGH>(connections, added) = ListNode {
             previous: self.last,
             next: 0,
         };
@@ -69,7 +69,7 @@ fn slot(number: u16) -> Option<Slot> {
     number.checked_sub(1).map(Slot::from_index)
 }
 
-fn link<const THROUGH: bool>(connections: &mut Slab, of: Slot) -> &mut Link {
+fn link<const THROUGH: bool>(connections: &mut Slab, of: Slot) -> &mut ListNode {
     let connection = connections.get(of);
     if THROUGH == DEADLINE {
         &mut connection.deadline

@@ -53,12 +53,12 @@ pub(crate) enum Queue {
 
 /// A connection's place in a list: its neighbours, 0 for none, else slot + 1.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Link {
+pub(crate) struct ListNode {
     pub(crate) previous: u16,
     pub(crate) next: u16,
 }
 
-impl Link {
+impl ListNode {
     pub(crate) const NONE: Self = Self {
         previous: 0,
         next: 0,

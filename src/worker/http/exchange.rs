@@ -107,7 +107,7 @@ impl Worker {
                 Ok(Some(request)) => {
                     // The place of who has nothing more to ask goes to who waits for one.
                     if !decision.is_made && request.size == size - batch.used {
-                        decision.keeps = decision.keeps && !gauges.promise();
+                        decision.keeps = decision.keeps && !gauges.claim_waiting();
                     }
                     responder.keeps = decision.keeps;
                     batch.is_cut = !request.is_whole;

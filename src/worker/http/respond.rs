@@ -17,13 +17,13 @@ use crate::http::{
 use crate::limits::CACHED_BODY_BYTES;
 use crate::sys::{self, Errno};
 use crate::train::Fault;
-use crate::worker::Setting;
+use crate::worker::WorkerConfig;
 
 /// A file may change without a change of its time for so long, which is what FAT can tell apart.
 const SETTLED_NS: i128 = 2_000_000_000;
 /// What is needed to answer.
 pub(crate) struct Responder<'a> {
-    pub(crate) setting: &'a Setting<'a>,
+    pub(crate) setting: &'a WorkerConfig<'a>,
     pub(crate) cache: &'a mut Cache,
     pub(crate) files: &'a mut Files,
     pub(crate) moment: Moment,

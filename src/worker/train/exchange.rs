@@ -293,7 +293,7 @@ impl Worker {
                 if unread && !self.draining {
                     return Step::Again;
                 }
-                if self.draining || turns.setting.gauges.promise() {
+                if self.draining || turns.setting.gauges.claim_waiting() {
                     let _ = sys::send(
                         self.connections.get(slot).socket.raw(),
                         &Fault::Full.car(),
