@@ -13,7 +13,7 @@ use log::LevelFilter;
 
 use crate::http::Site;
 use crate::limits::{BOARD, CONNECTIONS_MAX, LISTENERS_MAX, RING_MAX, WORKERS_MAX};
-use crate::train::Form;
+use crate::train::Framing;
 
 pub use address::Address;
 use given::{Given, Setting};
@@ -53,8 +53,8 @@ pub struct Options {
     pub site: Site,
     /// The file that train clients are sent unasked.
     pub push: Option<PathBuf>,
-    /// The form in which it is sent.
-    pub push_form: Form,
+    /// The framing in which it is sent.
+    pub push_framing: Framing,
     /// The pool.
     pub pool: Pool,
     /// Workers.

@@ -1,5 +1,7 @@
 //! The link between a pool and a worker: jobs and orders down, tickets of ended connections up.
 
+use core::net::Ipv6Addr;
+
 use heapless::Vec;
 use nix::sys::epoll::EpollFlags;
 
@@ -27,10 +29,22 @@ pub struct Job {
     pub ticket: u32,
     /// What it was accepted for.
     pub protocol: Protocol,
-    /// Whose it is: the same number for all connections of a client.
-    pub client: u64,
+    /// Its address; IPv4 ones are mapped, and a Unix socket has the unspecified one.
+    pub address: Ipv6Addr,
     /// Its socket, which does not block.
     pub socket: Descriptor,
+}
+
+impl Job {
+    /// The client's number, the same for all its connections: of its IPv4 address, or of the /64 that
+    /// its IPv6 address lies in, all of which one client can have.
+    #[must_use]
+    pub fn client(&self) -> u64 {
+        match self.address.to_ipv4_mapped() {
+            Some(four) => u64::from(four.to_bits()),
+            None => (self.address.to_bits() >> 64) as u64,
+        }
+    }
 }
 
 /// What a pool wants of a worker.

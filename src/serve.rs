@@ -65,7 +65,7 @@ fn setting_of(options: &Options, root: Root) -> Result<PoolSetting, String> {
     Ok(PoolSetting {
         workers: options.workers,
         per_worker: options.per_worker,
-        form: options.push_form,
+        framing: options.push_framing,
         site: Box::leak(Box::new(options.site.clone())),
         clock_floor_s: files::clock_floor_s(root),
         root,

@@ -61,7 +61,7 @@ fn act(word: &'static str) {
     let mut jobs = Batch::new();
     let job = Job {
         ticket: 7,
-        client: 1,
+        address: core::net::Ipv6Addr::LOCALHOST,
         protocol: Protocol::Ask,
         socket: sys::Descriptor::NONE,
     };

@@ -9,7 +9,7 @@ use super::address::{Address, address};
 use super::{Options, Pool, UserName};
 use crate::http::{self, Site};
 use crate::limits::{BOARD, CONNECTIONS_MAX, LISTENERS_MAX, WORKERS_MAX};
-use crate::train::{self, Form};
+use crate::train::{self, Framing};
 
 /// Options that are on or off.
 const SWITCHES: [&str; 4] = ["access-log", "dotfiles", "listing", "wait-root"];
@@ -72,7 +72,7 @@ pub(super) struct Given {
     http: Option<Vec<Address>>,
     site: Site,
     push: Option<PathBuf>,
-    push_form: Form,
+    push_framing: Framing,
     pool: Pool,
     workers: Option<usize>,
     per_worker: Option<usize>,
@@ -93,7 +93,7 @@ impl Given {
             http: None,
             site: Site::default(),
             push: None,
-            push_form: Form::Sized,
+            push_framing: Framing::Sized,
             pool: Pool::Process,
             workers: None,
             per_worker: None,
@@ -135,7 +135,7 @@ impl Given {
             "access-log" => self.site.access_log = is_on(option, value)?,
             "wait-root" => self.wait_root = is_on(option, value)?,
             "push" => self.push = Some(PathBuf::from(value)),
-            "push-form" => self.push_form = form(&text(option, value)?)?,
+            "push-form" => self.push_framing = framing(&text(option, value)?)?,
             "pool" => self.pool = pool(&text(option, value)?)?,
             "workers" => self.workers = Some(count(option, value, WORKERS_MAX)?),
             "per-worker" => self.per_worker = Some(count(option, value, CONNECTIONS_MAX)?),
@@ -186,7 +186,7 @@ impl Given {
             http_is_default,
             site: self.site,
             push: self.push,
-            push_form: self.push_form,
+            push_framing: self.push_framing,
             pool: self.pool,
             workers,
             per_worker,
@@ -233,12 +233,12 @@ fn number(option: &str, value: OsString, least: u64, most: u64) -> Result<u64, S
     }
 }
 
-fn form(name: &str) -> Result<Form, String> {
+fn framing(name: &str) -> Result<Framing, String> {
     match name {
-        "sized" => Ok(Form::Sized),
-        "raw" => Ok(Form::Raw),
-        "raw-end" => Ok(Form::RawEnd),
-        "plain" => Ok(Form::Plain),
+        "sized" => Ok(Framing::Sized),
+        "raw" => Ok(Framing::Raw),
+        "raw-end" => Ok(Framing::RawEnd),
+        "plain" => Ok(Framing::Plain),
         _ => Err(format!(
             "--push-form {name}: must be sized, raw, raw-end or plain"
         )),

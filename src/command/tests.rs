@@ -14,12 +14,12 @@ fn the_defaults_are_those_of_the_help() {
     assert_eq!(options.train, [Address::All(2000)]);
     assert_eq!(
         (
-            options.push_form,
+            options.push_framing,
             options.pool,
             options.drain_s,
             options.log
         ),
-        (Form::Sized, Pool::Process, 10, LevelFilter::Info)
+        (Framing::Sized, Pool::Process, 10, LevelFilter::Info)
     );
     assert!(options.workers >= 2 && options.places() >= CONNECTIONS_MAX);
 }

@@ -366,7 +366,7 @@ impl<C: Crew> Dispatcher<C> {
             self.desk.tickets.hold(waiting.ticket, worker);
             let _ = jobs.push(Job {
                 ticket: waiting.ticket.number(),
-                client: self.desk.tickets.client(waiting.ticket),
+                address: self.desk.tickets.peer(waiting.ticket).0,
                 protocol,
                 socket: waiting.socket,
             });

@@ -27,7 +27,7 @@ pub use notifier::Notifier;
 use crate::files::Root;
 use crate::http::Site;
 use crate::limits::WORKERS_MAX;
-use crate::train::Form;
+use crate::train::Framing;
 use crate::worker::Worker;
 
 /// Thread k uses entry k, and so does child k in its own copy of the page; the others stay untouched
@@ -43,8 +43,8 @@ pub struct PoolSetting {
     pub per_worker: usize,
     /// The root, and the file that push listeners send.
     pub root: &'static Root,
-    /// The form of what is pushed.
-    pub form: Form,
+    /// The framing of what is pushed.
+    pub framing: Framing,
     /// How files are served over HTTP.
     pub site: &'static Site,
     /// Seconds since 1970 before which the clock cannot be right.

@@ -1,7 +1,9 @@
 //! Passing sockets to a child, and tickets back: the messages on a pair.
 //!
-//! Down: one byte that says what, then 13 bytes a job (ticket, client, protocol), with the job's socket
+//! Down: one byte that says what, then 21 bytes a job (ticket, address, protocol), with the job's socket
 //! beside it. Up: one byte, then 4 bytes a ticket. Anything else is a bug on the other side.
+
+use core::net::Ipv6Addr;
 
 use heapless::Vec;
 
@@ -15,7 +17,7 @@ const DRAIN: u8 = 3;
 const LOOK: u8 = 4;
 const ENDED: u8 = 5;
 
-const JOB_BYTES: usize = 13;
+const JOB_BYTES: usize = 21;
 const ORDER_BYTES: usize = 1 + JOBS_PER_MESSAGE_MAX * JOB_BYTES;
 const REPORT_BYTES: usize = 1 + REPORT_MAX * 4;
 
@@ -30,7 +32,7 @@ pub(super) fn send_jobs(pair: &Descriptor, jobs: &[Job]) -> Result<(), Errno> {
     let _ = bytes.push(JOBS);
     for job in jobs {
         let _ = bytes.extend_from_slice(&job.ticket.to_le_bytes());
-        let _ = bytes.extend_from_slice(&job.client.to_le_bytes());
+        let _ = bytes.extend_from_slice(&job.address.octets());
         let _ = bytes.push(job.protocol as u8);
         let _ = sockets.push(job.socket.raw());
     }
@@ -87,7 +89,7 @@ pub(super) fn receive_order(pair: &Descriptor) -> Result<Order, Errno> {
 
 fn read_job(socket: Descriptor, bytes: &[u8]) -> Job {
     let (ticket, rest) = bytes.split_first_chunk().expect("JOB_BYTES");
-    let (client, protocol) = rest.split_first_chunk().expect("JOB_BYTES");
+    let (address, protocol) = rest.split_first_chunk::<16>().expect("JOB_BYTES");
     let protocol = match protocol {
         [0] => Protocol::Ask,
         [1] => Protocol::Push,
@@ -96,7 +98,7 @@ fn read_job(socket: Descriptor, bytes: &[u8]) -> Job {
     };
     Job {
         ticket: u32::from_le_bytes(*ticket),
-        client: u64::from_le_bytes(*client),
+        address: Ipv6Addr::from(*address),
         protocol,
         socket,
     }

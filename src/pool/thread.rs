@@ -39,7 +39,7 @@ impl ThreadPool {
             let setting = WorkerConfig {
                 index,
                 root: setting.root,
-                form: setting.form,
+                framing: setting.framing,
                 gauges,
                 cache_sharers: workers,
                 site: setting.site,

@@ -124,16 +124,6 @@ impl Tickets {
         self.entry(ticket).protocol
     }
 
-    /// The client's number, the same for all its connections: of its IPv4 address, or of the /64 that
-    /// its IPv6 address lies in, all of which one client can have.
-    pub(super) fn client(&mut self, ticket: Ticket) -> u64 {
-        let peer = self.entry(ticket).peer;
-        match peer.to_ipv4_mapped() {
-            Some(four) => u64::from(four.to_bits()),
-            None => (peer.to_bits() >> 64) as u64,
-        }
-    }
-
     /// The client's address.
     pub(super) fn peer(&mut self, ticket: Ticket) -> Peer {
         let entry = self.entry(ticket);

@@ -1,12 +1,12 @@
-//! The train protocol: bytes in, response plan out. No system calls here.
+//! The train protocol: bytes in, response layout out. No system calls here.
 //!
 //! A *car* is a 4-byte signed little-endian `data_len`, then that many bytes, 1 to 1000 of them; a
 //! *train* is a run of cars that ends with a car of length 0. A negative length is an error.
 
-mod plan;
+mod layout;
 mod request;
 
-pub use plan::{Form, Head, Plan, Section};
+pub use layout::{Framing, Head, ResponseLayout, Segment};
 pub use request::{Request, parse};
 
 pub use crate::limits::{CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX, PATH_MAX};

@@ -87,34 +87,34 @@ fn no_bytes_make_the_parser_panic() {
     }
 }
 
-/// The whole answer, made byte by byte from the plan's sections.
-fn wire(plan: &Plan, head: &[u8], file: &[u8]) -> Vec<u8> {
-    let byte = |position| match plan.section(position) {
-        Section::Head(at) => head[at],
-        Section::Cars(car, within) => {
-            let length = (plan.car_data(car) as i32).to_le_bytes();
-            let data = plan.offset as usize + car as usize * CAR_DATA_MAX;
+/// The whole answer, made byte by byte from the layout's sections.
+fn wire(layout: &ResponseLayout, head: &[u8], file: &[u8]) -> Vec<u8> {
+    let byte = |position| match layout.segment(position) {
+        Segment::Head(at) => head[at],
+        Segment::Cars(car, within) => {
+            let length = (layout.car_data(car) as i32).to_le_bytes();
+            let data = layout.offset as usize + car as usize * CAR_DATA_MAX;
             if within < 4 {
                 length[within]
             } else {
                 file[data + within - 4]
             }
         }
-        Section::Raw(within) => file[(plan.offset + within) as usize],
-        Section::End(_) => 0,
-        Section::Done => panic!("behind the end"),
+        Segment::Raw(within) => file[(layout.offset + within) as usize],
+        Segment::End(_) => 0,
+        Segment::Done => panic!("behind the end"),
     };
-    let bytes = (0..plan.size()).map(byte).collect();
-    assert_eq!(plan.section(plan.size()), Section::Done);
+    let bytes = (0..layout.size()).map(byte).collect();
+    assert_eq!(layout.segment(layout.size()), Segment::Done);
     bytes
 }
 
 #[test]
 fn the_example_of_the_protocol_is_2536_bytes() {
     let file: Vec<u8> = (0..2500).map(|i| (i * 7) as u8).collect();
-    let head = Plan::head(Form::Sized, b"file", 2500, 0);
-    let plan = Plan::new(Form::Sized, head.len(), 0, 2500);
-    let wire = wire(&plan, &head, &file);
+    let head = ResponseLayout::head(Framing::Sized, b"file", 2500, 0);
+    let layout = ResponseLayout::new(Framing::Sized, head.len(), 0, 2500);
+    let wire = wire(&layout, &head, &file);
     assert_eq!(wire.len(), 2536);
     assert_eq!(&wire[..20], b"\x04\0\0\0file\x08\0\0\0\xc4\x09\0\0\0\0\0\0");
     assert_eq!(&wire[20..24], &1000i32.to_le_bytes());
@@ -126,28 +126,34 @@ fn the_example_of_the_protocol_is_2536_bytes() {
 #[test]
 fn every_size_at_an_edge_adds_up() {
     let file = vec![0xab; 3005];
-    for form in [Form::Ask, Form::Sized, Form::Raw, Form::RawEnd, Form::Plain] {
+    for framing in [
+        Framing::Ask,
+        Framing::Sized,
+        Framing::Raw,
+        Framing::RawEnd,
+        Framing::Plain,
+    ] {
         for size in [0, 1, 999, 1000, 1001, 1999, 2000, 2001, 3000] {
-            let head = Plan::head(form, b"n", size, -5);
-            let plan = Plan::new(form, head.len(), 5, size);
+            let head = ResponseLayout::head(framing, b"n", size, -5);
+            let layout = ResponseLayout::new(framing, head.len(), 5, size);
             assert_eq!(
-                wire(&plan, &head, &file).len() as u64,
-                plan.size(),
-                "{form:?} {size}"
+                wire(&layout, &head, &file).len() as u64,
+                layout.size(),
+                "{framing:?} {size}"
             );
         }
     }
-    let huge = Plan::new(Form::Ask, 30, 0, 1 << 40);
+    let huge = ResponseLayout::new(Framing::Ask, 30, 0, 1 << 40);
     let car = 1_000_000_000;
-    assert_eq!(huge.section(30 + 1004 * car + 3), Section::Cars(car, 3));
+    assert_eq!(huge.segment(30 + 1004 * car + 3), Segment::Cars(car, 3));
 }
 
 #[test]
 fn a_fault_is_one_negative_car() {
-    let plan = Plan::fault(Fault::TooSlow);
-    assert_eq!(plan.size(), 4);
+    let layout = ResponseLayout::fault(Fault::TooSlow);
+    assert_eq!(layout.size(), 4);
     assert_eq!(i32::from_le_bytes(Fault::TooSlow.car()), -110);
-    assert_eq!(plan.section(0), Section::Head(0));
+    assert_eq!(layout.segment(0), Segment::Head(0));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::http::Site;
 use crate::limits::{CAR_BUFFER_BYTES, HTTP_HEAD_BYTES_MAX};
 use crate::link::{IdleMode, Job, Order, PoolLink, Protocol};
 use crate::sys::{self, Errno};
-use crate::train::Form;
+use crate::train::Framing;
 
 use conn::connection::Connection;
 use conn::deadlines::Deadlines;
@@ -87,8 +87,8 @@ pub struct WorkerConfig<'a> {
     pub index: usize,
     /// The root.
     pub root: &'a Root,
-    /// The form in which the pushed file is sent.
-    pub form: Form,
+    /// The framing in which the pushed file is sent.
+    pub framing: Framing,
     /// Workers of the same process.
     pub cache_sharers: usize,
     /// How files are served over HTTP.
@@ -305,7 +305,7 @@ impl Worker {
     }
 
     fn start(&mut self, turns: &Turns, job: Job) {
-        let client = self.rounds.enter(job.client);
+        let client = self.rounds.enter(job.client());
         let connection = Connection::new(job.socket, job.ticket, job.protocol, client);
         let Some(slot) = self.connections.insert(connection) else {
             panic!("the pool gives no more than there are places");

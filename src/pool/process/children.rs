@@ -173,7 +173,7 @@ impl ProcessPool {
         let setting = WorkerConfig {
             index: child,
             root,
-            form: self.setting.form,
+            framing: self.setting.framing,
             gauges: desk.gauges,
             cache_sharers: 1,
             site: self.setting.site,

@@ -6,12 +6,12 @@ use crate::http::Encoding;
 use crate::limits::CARS_PER_BATCH_FIRST;
 use crate::link::Protocol;
 use crate::sys::Descriptor;
-use crate::train::Plan;
+use crate::train::ResponseLayout;
 
 /// What a worker keeps of one client. All zeroes is a free place.
 pub(crate) struct Connection {
     /// The answer, and how much of it is sent.
-    pub(crate) plan: Plan,
+    pub(crate) layout: ResponseLayout,
     pub(crate) position: u64,
     /// Bytes sent since the connection was made, and those known to be acknowledged at the start of
     /// the present stall window.
@@ -78,7 +78,7 @@ const _: () = assert!(size_of::<Connection>() <= 136);
 
 impl Connection {
     pub(crate) const FREE: Self = Self {
-        plan: Plan::NOTHING,
+        layout: ResponseLayout::NOTHING,
         position: 0,
         sent: 0,
         acknowledged: 0,
@@ -163,8 +163,8 @@ impl Connection {
     }
 
     /// Begins an answer.
-    pub(crate) fn answer(&mut self, plan: Plan) {
-        self.plan = plan;
+    pub(crate) fn answer(&mut self, layout: ResponseLayout) {
+        self.layout = layout;
         self.position = 0;
         self.warm_end = 0;
         self.phase = Phase::Answering;
@@ -176,7 +176,7 @@ impl Connection {
         self.sent += sent_now as u64;
         if self.phase == Phase::Answering {
             self.position += sent_now as u64;
-            assert!(self.position <= self.plan.size());
+            assert!(self.position <= self.layout.size());
         }
     }
 }

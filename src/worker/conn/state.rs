@@ -25,7 +25,7 @@ pub(crate) enum Phase {
     Free,
     /// Waits for a request to be whole.
     Asking,
-    /// Sends the bytes of its plan.
+    /// Sends the bytes of its layout.
     Answering,
     /// Sends several ranges of a file, as the request says that is kept.
     Parts,

@@ -11,7 +11,7 @@ use super::response::{Answered, Batch, Body, Moment, Response};
 use crate::http::{self, Refusal, Status};
 use crate::limits::{BOARD, CACHED_BODY_BYTES, HTTP_HEAD_BYTES_MAX, HTTP_MADE_BYTES_MAX};
 use crate::sys::{self, Errno};
-use crate::train::{Form, Plan};
+use crate::train::{Framing, ResponseLayout};
 use crate::worker::conn::state::{Decision, KeptSlot, Phase, Slot, Stage, Wait};
 use crate::worker::{Step, Turns, Worker, fingerprint};
 
@@ -289,19 +289,24 @@ impl Worker {
         match response.body {
             Body::None => return self.request_answered(turns, slot, batch.is_full),
             Body::File(file, offset, size) => {
-                self.begin(turns, slot, Plan::new(Form::Raw, 0, offset, size), file);
+                self.begin(
+                    turns,
+                    slot,
+                    ResponseLayout::new(Framing::Raw, 0, offset, size),
+                    file,
+                );
                 if size > BOARD.turn_bytes as u64 {
                     // Otherwise the end of each turn would leave in a segment of its own.
                     sys::cork(self.connections.get(slot).socket.raw(), true);
                 }
             }
             Body::Parts(file, encoding) => {
-                self.begin(turns, slot, Plan::NOTHING, file);
+                self.begin(turns, slot, ResponseLayout::NOTHING, file);
                 let connection = self.connections.get(slot);
                 (connection.phase, connection.encoding) = (Phase::Parts, encoding);
             }
             Body::Listing(folder) => {
-                self.begin(turns, slot, Plan::NOTHING, folder);
+                self.begin(turns, slot, ResponseLayout::NOTHING, folder);
                 let connection = self.connections.get(slot);
                 connection.phase = Phase::Page;
                 (connection.stage, connection.rows, connection.skip) = (Stage::Head, 0, 0);
@@ -317,9 +322,9 @@ impl Worker {
     pub(crate) fn request_answered(&mut self, turns: &Turns, slot: Slot, more: bool) -> Step {
         self.release_file(slot);
         let connection = self.connections.get(slot);
-        if connection.plan.data_size > BOARD.turn_bytes as u64 {
+        if connection.layout.data_size > BOARD.turn_bytes as u64 {
             sys::cork(connection.socket.raw(), false);
-            connection.plan = Plan::NOTHING;
+            connection.layout = ResponseLayout::NOTHING;
         }
         if self.connections.get(slot).request_size > 0 {
             self.drop_request(turns, slot);

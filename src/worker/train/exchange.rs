@@ -5,8 +5,8 @@ use crate::limits::{BOARD, CARS_PER_BATCH_FIRST, CARS_PER_BATCH_MIN, COLD_RETRIE
 use crate::link::Protocol;
 use crate::sys::{self, Errno, Opened};
 use crate::train::{
-    self, CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX, Fault, Form, Plan, REQUEST_SIZE_MAX,
-    SIZE_OF_FOLDER, Section,
+    self, CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX, Fault, Framing, REQUEST_SIZE_MAX,
+    ResponseLayout, SIZE_OF_FOLDER, Segment,
 };
 use crate::worker::conn::state::{Phase, Slot, Wait};
 use crate::worker::transfer::SHRANK;
@@ -15,7 +15,7 @@ use crate::worker::{Step, Turns, Worker};
 impl Worker {
     /// Plans the answer of a push client, which asks for nothing.
     pub(crate) fn push(&mut self, turns: &Turns, slot: Slot) {
-        let form = turns.setting.form;
+        let framing = turns.setting.framing;
         if !self.pushed.is_some() {
             // Its card is not there now.
             turns.setting.gauges.report_fault();
@@ -26,9 +26,9 @@ impl Worker {
         if let Ok(opened) = Opened::of(file.descriptor.raw()) {
             (file.size, file.mtime_ns) = (opened.size, opened.mtime_ns);
         }
-        let head = Plan::head(form, &file.name, file.size, file.mtime_ns);
-        let plan = Plan::new(form, head.len(), 0, file.size);
-        self.begin(turns, slot, plan, self.pushed);
+        let head = ResponseLayout::head(framing, &file.name, file.size, file.mtime_ns);
+        let layout = ResponseLayout::new(framing, head.len(), 0, file.size);
+        self.begin(turns, slot, layout, self.pushed);
     }
 
     /// Reads a request, if it is whole. A part of one stays in the kernel's buffer, so that a
@@ -43,7 +43,7 @@ impl Worker {
             Err(Errno::EAGAIN) => return Step::Wait,
             Err(_) => return Step::End,
         };
-        let (plan, file) = match train::parse(&self.buffer[..size]) {
+        let (layout, file) = match train::parse(&self.buffer[..size]) {
             // What was sent is still there to be read, but the rest will never come.
             Ok(None) if self.connections.get(slot).hung_up => return Step::End,
             Ok(None) => {
@@ -58,52 +58,58 @@ impl Worker {
                     .setting
                     .root
                     .find(request.path)
-                    .and_then(|found| self.plan(found, offset, length));
+                    .and_then(|found| self.layout(found, offset, length));
                 // It is there: the peek has seen it.
                 if sys::receive(socket, &mut self.buffer[..used], false) != Ok(used) {
                     return Step::End;
                 }
                 self.connections.get(slot).unread = size > used;
-                planned.unwrap_or_else(|fault| (Plan::fault(fault), FileSlot::NONE))
+                planned.unwrap_or_else(|fault| (ResponseLayout::fault(fault), FileSlot::NONE))
             }
-            Err(fault) => (Plan::fault(fault), FileSlot::NONE),
+            Err(fault) => (ResponseLayout::fault(fault), FileSlot::NONE),
         };
-        self.begin(turns, slot, plan, file);
+        self.begin(turns, slot, layout, file);
         self.answer(turns, slot)
     }
 
     /// Plans the answer to a request, and keeps what was found open for it.
-    fn plan(
+    fn layout(
         &mut self,
         mut found: Found,
         offset: u64,
         length: Option<u64>,
-    ) -> Result<(Plan, FileSlot), Fault> {
+    ) -> Result<(ResponseLayout, FileSlot), Fault> {
         let size = found.opened.size;
-        let (form, size, last) = if found.opened.is_folder {
-            (Form::Folder, SIZE_OF_FOLDER, 0)
+        let (framing, size, last) = if found.opened.is_folder {
+            (Framing::Folder, SIZE_OF_FOLDER, 0)
         } else {
-            (Form::Ask, size, size)
+            (Framing::Ask, size, size)
         };
         if offset > last {
             found.descriptor.close();
             return Err(Fault::Malformed);
         }
-        let head = Plan::head(form, &found.name, size, found.opened.mtime_ns);
+        let head = ResponseLayout::head(framing, &found.name, size, found.opened.mtime_ns);
         let data_size = length.unwrap_or(u64::MAX).min(last - offset);
         Ok((
-            Plan::new(form, head.len(), offset, data_size),
+            ResponseLayout::new(framing, head.len(), offset, data_size),
             self.files.insert(found),
         ))
     }
 
-    pub(crate) fn begin(&mut self, turns: &Turns, slot: Slot, plan: Plan, file: FileSlot) {
+    pub(crate) fn begin(
+        &mut self,
+        turns: &Turns,
+        slot: Slot,
+        layout: ResponseLayout,
+        file: FileSlot,
+    ) {
         self.release_file(slot);
         let connection = self.connections.get(slot);
         connection.file = file;
         connection.batch = CARS_PER_BATCH_FIRST;
         connection.cold_tries = 0;
-        connection.answer(plan);
+        connection.answer(layout);
         self.arm(turns, slot, Wait::Stall);
     }
 
@@ -112,7 +118,7 @@ impl Worker {
         if fault == Fault::Io {
             turns.setting.gauges.report_fault();
         }
-        self.begin(turns, slot, Plan::fault(fault), FileSlot::NONE);
+        self.begin(turns, slot, ResponseLayout::fault(fault), FileSlot::NONE);
     }
 
     /// Sends what it can of an answer.
@@ -124,21 +130,21 @@ impl Worker {
             if connection.sent - start >= BOARD.turn_bytes as u64 {
                 return Step::Again;
             }
-            let section = connection.plan.section(connection.position);
-            let form = connection.plan.form;
-            let sent = match (connection.plan.as_fault(), section) {
-                (_, Section::Done) => return self.answered(turns, slot),
-                (Some(fault), Section::Head(at)) => {
+            let segment = connection.layout.segment(connection.position);
+            let framing = connection.layout.framing;
+            let sent = match (connection.layout.as_fault(), segment) {
+                (_, Segment::Done) => return self.answered(turns, slot),
+                (Some(fault), Segment::Head(at)) => {
                     sys::send(connection.socket.raw(), &fault.car()[at..], false)
                 }
-                (None, Section::Raw(within)) => self.send_raw(slot, within),
-                (None, Section::Head(at))
-                    if matches!(form, Form::Folder | Form::Raw | Form::RawEnd) =>
+                (None, Segment::Raw(within)) => self.send_raw(slot, within),
+                (None, Segment::Head(at))
+                    if matches!(framing, Framing::Folder | Framing::Raw | Framing::RawEnd) =>
                 {
                     self.send_head(slot, at)
                 }
-                (None, Section::Head(_) | Section::Cars(..) | Section::End(_)) => {
-                    self.send_cars(slot, section)
+                (None, Segment::Head(_) | Segment::Cars(..) | Segment::End(_)) => {
+                    self.send_cars(slot, segment)
                 }
                 (Some(_), _) => unreachable!("a fault has a head only"),
             };
@@ -158,44 +164,46 @@ impl Worker {
         } else {
             file.size
         };
-        let head = Plan::head(connection.plan.form, &file.name, size, file.mtime_ns);
-        let more = connection.plan.data_size > 0 || file.is_folder;
+        let head = ResponseLayout::head(connection.layout.framing, &file.name, size, file.mtime_ns);
+        let more = connection.layout.data_size > 0 || file.is_folder;
         sys::send(connection.socket.raw(), &head[at..], more)
     }
 
     fn send_raw(&mut self, slot: Slot, within: u64) -> Result<usize, Errno> {
-        let plan = &self.connections.get(slot).plan;
-        let (offset, size) = (plan.offset + within, plan.data_size - within);
+        let layout = &self.connections.get(slot).layout;
+        let (offset, size) = (layout.offset + within, layout.data_size - within);
         self.send_bytes(slot, offset, size)
     }
 
     /// Sends head, cars and end car from the connection's position, as far as one batch goes.
-    fn send_cars(&mut self, slot: Slot, section: Section) -> Result<usize, Errno> {
+    fn send_cars(&mut self, slot: Slot, segment: Segment) -> Result<usize, Errno> {
         let connection = self.connections.get(slot);
-        let plan = connection.plan;
+        let layout = connection.layout;
         // Where the laying stands, where the sending starts, and the first car.
-        let (mut used, skip, car) = match section {
-            Section::Head(at) => {
+        let (mut used, skip, car) = match segment {
+            Segment::Head(at) => {
                 let file = self.files.get(connection.file);
-                let head = Plan::head(plan.form, &file.name, file.size, file.mtime_ns);
-                assert_eq!(head.len() as u64, plan.head_size());
+                let head =
+                    ResponseLayout::head(layout.framing, &file.name, file.size, file.mtime_ns);
+                assert_eq!(head.len() as u64, layout.head_size());
                 self.buffer[..head.len()].copy_from_slice(&head);
                 (head.len(), at, 0)
             }
-            Section::Cars(car, within) => (0, within, car),
-            Section::End(at) => (0, at, plan.cars()),
-            Section::Raw(_) | Section::Done => unreachable!("handled by the caller"),
+            Segment::Cars(car, within) => (0, within, car),
+            Segment::End(at) => (0, at, layout.cars()),
+            Segment::Raw(_) | Segment::Done => unreachable!("handled by the caller"),
         };
-        let wanted = (plan.cars() - car).min(u64::from(connection.batch));
+        let wanted = (layout.cars() - car).min(u64::from(connection.batch));
         let got = if wanted > 0 {
             self.lay_cars(slot, car, wanted as usize, used)?
         } else {
             0
         };
         if got > 0 {
-            used += (got - 1) * CAR_SIZE_MAX + CAR_HEAD_SIZE + plan.car_data(car + got as u64 - 1);
+            used +=
+                (got - 1) * CAR_SIZE_MAX + CAR_HEAD_SIZE + layout.car_data(car + got as u64 - 1);
         }
-        if car + got as u64 == plan.cars() {
+        if car + got as u64 == layout.cars() {
             self.buffer[used..][..CAR_HEAD_SIZE].fill(0);
             used += CAR_HEAD_SIZE;
         }
@@ -218,13 +226,13 @@ impl Worker {
     /// the page cache holds whole.
     fn lay_cars(&mut self, slot: Slot, car: u64, wanted: usize, at: usize) -> Result<usize, Errno> {
         let connection = self.connections.get(slot);
-        let plan = connection.plan;
+        let layout = connection.layout;
         let file = self.files.get(connection.file).descriptor.raw();
-        let last_data = plan.car_data(car + wanted as u64 - 1);
+        let last_data = layout.car_data(car + wanted as u64 - 1);
         let size = (wanted - 1) * CAR_SIZE_MAX + CAR_HEAD_SIZE + last_data;
         let room = &mut self.buffer[at..][..size];
         let cached_only = connection.cold_tries < COLD_RETRIES_MAX;
-        let offset = plan.offset + car * CAR_DATA_MAX as u64;
+        let offset = layout.offset + car * CAR_DATA_MAX as u64;
         let read = match sys::read_cars(file, room, offset, cached_only) {
             Ok(read) => read,
             Err(Errno::EAGAIN) => return Err(self.ask_card(slot, offset)),
@@ -245,7 +253,7 @@ impl Worker {
         }
         connection.cold_tries = 0;
         for index in 0..whole {
-            let length = plan.car_data(car + index as u64) as i32;
+            let length = layout.car_data(car + index as u64) as i32;
             room[index * CAR_SIZE_MAX..][..CAR_HEAD_SIZE].copy_from_slice(&length.to_le_bytes());
         }
         Ok(whole)
@@ -257,8 +265,8 @@ impl Worker {
         if connection.phase != Phase::Answering
             || connection.protocol != Protocol::Ask
             || !matches!(
-                connection.plan.section(connection.position),
-                Section::Head(0) | Section::Cars(_, 0)
+                connection.layout.segment(connection.position),
+                Segment::Head(0) | Segment::Cars(_, 0)
             )
         {
             return Step::End;
@@ -270,15 +278,15 @@ impl Worker {
     /// Goes on after the last byte of an answer.
     pub(crate) fn answered(&mut self, turns: &Turns, slot: Slot) -> Step {
         let connection = self.connections.get(slot);
-        if connection.plan.as_fault().is_some() {
+        if connection.layout.as_fault().is_some() {
             return self.begin_lingering(turns, slot);
         }
-        if connection.phase == Phase::Answering && connection.plan.form == Form::Folder {
+        if connection.phase == Phase::Answering && connection.layout.framing == Framing::Folder {
             return self.begin_listing(slot);
         }
         match connection.protocol {
             Protocol::Http => self.request_answered(turns, slot, false),
-            Protocol::Push if connection.plan.form == Form::RawEnd => {
+            Protocol::Push if connection.layout.framing == Framing::RawEnd => {
                 connection.phase = Phase::Acknowledging;
                 connection.moment_ms = turns.now_ms;
                 self.arm(turns, slot, Wait::Acknowledge);
@@ -335,6 +343,11 @@ impl Worker {
     /// For `raw-end`: the end car, all that is left to send.
     pub(crate) fn send_late_end(&mut self, turns: &Turns, slot: Slot) {
         let file = self.connections.get(slot).file;
-        self.begin(turns, slot, Plan::new(Form::Plain, 0, 0, 0), file);
+        self.begin(
+            turns,
+            slot,
+            ResponseLayout::new(Framing::Plain, 0, 0, 0),
+            file,
+        );
     }
 }

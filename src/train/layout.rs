@@ -1,16 +1,16 @@
-//! The plan of an answer: which bytes stand at which position of it.
+//! The layout of an answer: which bytes stand at which position of it.
 //!
-//! The plan is all that a connection stores of an answer, so a send can stop and go on anywhere.
+//! The layout is all that a connection stores of an answer, so a send can stop and go on anywhere.
 
 use heapless::Vec;
 
 use super::{CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX, Fault};
 use crate::limits::HEAD_BYTES;
 
-/// The form of an answer. `Ask` answers a request, the others are pushed.
+/// The framing of an answer. `Ask` answers a request, the others are pushed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
-pub enum Form {
+pub enum Framing {
     /// car(name) car(size, mtime) car(data)* car()
     Ask,
     /// As `Ask` for a folder: car(name) car(size, mtime), behind which a listing follows, whose size
@@ -26,7 +26,7 @@ pub enum Form {
     Plain,
 }
 
-impl Form {
+impl Framing {
     /// Whether the file's bytes travel without cars.
     #[must_use]
     pub fn is_raw(self) -> bool {
@@ -44,7 +44,7 @@ pub type Head = Vec<u8, HEAD_BYTES>;
 
 /// Where a position lies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Section {
+pub enum Segment {
     /// So many bytes into the head.
     Head(usize),
     /// In the car with this number, so many bytes into it (its length included).
@@ -59,36 +59,36 @@ pub enum Section {
 
 /// An answer as a function of position. All zeroes is an answer of nothing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Plan {
+pub struct ResponseLayout {
     /// First byte of the file that is sent.
     pub offset: u64,
     /// Bytes of the file that are sent.
     pub data_size: u64,
-    /// The answer's form.
-    pub form: Form,
+    /// The answer's framing.
+    pub framing: Framing,
     /// The number of the fault that is the whole answer, or 0: an `Option`'s none is not all zeroes.
     fault: u8,
     head_size: u16,
 }
 
-impl Plan {
+impl ResponseLayout {
     /// An answer of nothing.
     pub const NOTHING: Self = Self {
         offset: 0,
         data_size: 0,
-        form: Form::Ask,
+        framing: Framing::Ask,
         fault: 0,
         head_size: 0,
     };
 
     /// Plans to send `data_size` bytes from `offset` after a head of `head_size` bytes.
     #[must_use]
-    pub fn new(form: Form, head_size: usize, offset: u64, data_size: u64) -> Self {
+    pub fn new(framing: Framing, head_size: usize, offset: u64, data_size: u64) -> Self {
         assert!(head_size <= HEAD_BYTES);
         Self {
             offset,
             data_size,
-            form,
+            framing,
             fault: 0,
             head_size: head_size as u16,
         }
@@ -100,7 +100,7 @@ impl Plan {
         Self {
             offset: 0,
             data_size: 0,
-            form: Form::Ask,
+            framing: Framing::Ask,
             fault: fault as u8,
             head_size: CAR_HEAD_SIZE as u16,
         }
@@ -123,7 +123,7 @@ impl Plan {
     /// Cars that carry the data; all are full but the last.
     #[must_use]
     pub fn cars(&self) -> u64 {
-        if self.form.is_raw() {
+        if self.framing.is_raw() {
             0
         } else {
             self.data_size.div_ceil(CAR_DATA_MAX as u64)
@@ -133,7 +133,7 @@ impl Plan {
     /// Bytes of the whole answer; what `RawEnd` sends later is not counted.
     #[must_use]
     pub fn size(&self) -> u64 {
-        let end = if self.fault == 0 && self.form.has_end_car() {
+        let end = if self.fault == 0 && self.framing.has_end_car() {
             CAR_HEAD_SIZE as u64
         } else {
             0
@@ -147,22 +147,22 @@ impl Plan {
 
     /// Where `position`, counted from the answer's first byte, lies.
     #[must_use]
-    pub fn section(&self, position: u64) -> Section {
+    pub fn segment(&self, position: u64) -> Segment {
         if position < self.head_size() {
-            Section::Head(position as usize)
+            Segment::Head(position as usize)
         } else if position < self.end_of_data() {
             let within = position - self.head_size();
-            if self.form.is_raw() {
-                Section::Raw(within)
+            if self.framing.is_raw() {
+                Segment::Raw(within)
             } else {
                 let car_size = CAR_SIZE_MAX as u64;
-                Section::Cars(within / car_size, (within % car_size) as usize)
+                Segment::Cars(within / car_size, (within % car_size) as usize)
             }
         } else if position < self.size() {
-            Section::End((position - self.end_of_data()) as usize)
+            Segment::End((position - self.end_of_data()) as usize)
         } else {
             assert_eq!(position, self.size(), "nothing lies behind the end");
-            Section::Done
+            Segment::Done
         }
     }
 
@@ -176,15 +176,17 @@ impl Plan {
 
     /// Makes the first bytes of an answer about a file or folder.
     #[must_use]
-    pub fn head(form: Form, name: &[u8], size: u64, mtime_ns: i64) -> Head {
+    pub fn head(framing: Framing, name: &[u8], size: u64, mtime_ns: i64) -> Head {
         let mut head = Head::new();
         push_car(&mut head, &[name]);
-        match form {
-            Form::Ask | Form::Folder => {
+        match framing {
+            Framing::Ask | Framing::Folder => {
                 push_car(&mut head, &[&size.to_le_bytes(), &mtime_ns.to_le_bytes()])
             }
-            Form::Sized | Form::Raw | Form::RawEnd => push_car(&mut head, &[&size.to_le_bytes()]),
-            Form::Plain => {}
+            Framing::Sized | Framing::Raw | Framing::RawEnd => {
+                push_car(&mut head, &[&size.to_le_bytes()])
+            }
+            Framing::Plain => {}
         }
         head
     }
