@@ -15,6 +15,8 @@ mod clock;
 mod common;
 #[path = "http_host/faults.rs"]
 mod faults;
+#[path = "http_host/kernel.rs"]
+mod kernel;
 #[path = "http_host/proxy.rs"]
 mod proxy;
 #[path = "http_host/uploads.rs"]

@@ -200,6 +200,7 @@ impl<C: Crew> Dispatcher<C> {
                 epoll.add(sys::borrow(descriptor), event)?;
             }
         }
+        intake.register(&epoll)?;
         let desk = Desk {
             tickets: TICKETS.take(),
             ring: RING.take(),
@@ -249,7 +250,7 @@ impl<C: Crew> Dispatcher<C> {
             self.make_way();
             self.turn_away(now_ms);
             let room = self.desk.ring.len() < RING_MAX && !self.desk.is_draining();
-            self.intake.open_or_close(&self.desk.epoll, room, now_ms)?;
+            self.intake.open_or_close(&self.desk.epoll, room, now_ms);
             if let Some(until_ms) = self.desk.drain_until_ms
                 && (self.is_idle() || now_ms >= until_ms)
             {

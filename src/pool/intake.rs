@@ -29,10 +29,13 @@ pub(super) struct Waiting {
 /// The ring, in order of arrival.
 pub(super) type Ring = Deque<Waiting, RING_PLACES_MAX>;
 
+/// What epoll tells of listeners that it does not watch: at most once that one has failed.
+const CLOSED: EpollFlags = EpollFlags::EPOLLET;
+
 /// Listeners and ring.
 pub struct Intake {
     listeners: Vec<Listener, LISTENERS_MAX>,
-    /// Whether epoll watches the listeners.
+    /// Whether epoll watches the listeners, of which it knows.
     is_open: bool,
     accepted_us: u64,
     /// Until when the listeners are left alone after the kernel was out of resources.
@@ -51,27 +54,43 @@ impl Intake {
         }
     }
 
-    /// Watches the listeners while there is room in the ring, and does not while there is none:
-    /// then the kernel's backlog holds the rest, and nothing spins.
-    pub(super) fn open_or_close(
-        &mut self,
-        epoll: &Epoll,
-        room: bool,
-        now_ms: u64,
-    ) -> Result<(), Errno> {
-        let open = room && now_ms >= self.resume_ms;
-        if open != self.is_open {
-            for (index, listener) in self.listeners.iter().enumerate() {
-                let socket = sys::borrow(&listener.socket);
-                if open {
-                    epoll.add(socket, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
-                } else {
-                    epoll.delete(socket)?;
-                }
-            }
-            self.is_open = open;
+    /// Makes the listeners known to epoll, which does not watch them yet; for start-up. Only this needs
+    /// memory of the kernel's, so that it cannot lack when there is room again.
+    ///
+    /// # Errors
+    /// `ENOMEM` or `ENOSPC` when the system has no room for another watched file.
+    pub(super) fn register(&self, epoll: &Epoll) -> Result<(), Errno> {
+        for (index, listener) in self.listeners.iter().enumerate() {
+            let event = EpollEvent::new(CLOSED, index as u64);
+            epoll.add(sys::borrow(&listener.socket), event)?;
         }
         Ok(())
+    }
+
+    /// Watches the listeners while there is room in the ring, and does not while there is none:
+    /// then the kernel's backlog holds the rest, and nothing spins.
+    pub(super) fn open_or_close(&mut self, epoll: &Epoll, room: bool, now_ms: u64) {
+        let open = room && now_ms >= self.resume_ms;
+        if open == self.is_open {
+            return;
+        }
+        let flags = if open { EpollFlags::EPOLLIN } else { CLOSED };
+        let change = |(index, listener): (usize, &Listener)| {
+            let mut event = EpollEvent::new(flags, index as u64);
+            epoll.modify(sys::borrow(&listener.socket), &mut event)
+        };
+        match self.listeners.iter().enumerate().try_for_each(change) {
+            Ok(()) => self.is_open = open,
+            // Nobody is taken from an open one either: closing is tried again in the next turn.
+            Err(_) if !open => {}
+            Err(errno) => self.rest(errno),
+        }
+    }
+
+    /// Leaves the listeners alone for a moment, because the kernel is out of resources.
+    fn rest(&mut self, errno: Errno) {
+        log::warn!("no client can be accepted for a moment: {errno}; the others are served on");
+        self.resume_ms = sys::now_ms() + 20 * RETRY_MS;
     }
 
     /// When [`Intake::open_or_close`] should be called again by itself.
@@ -119,10 +138,7 @@ impl Intake {
             }
             Err(Errno::EAGAIN) => false,
             Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM)) => {
-                log::warn!(
-                    "no client can be accepted for a moment: {errno}; the others are served on"
-                );
-                self.resume_ms = sys::now_ms() + 20 * RETRY_MS;
+                self.rest(errno);
                 false
             }
             // The client has gone, or its network (accept(2), "Error handling").
@@ -134,9 +150,7 @@ impl Intake {
     pub(super) fn close(&mut self, epoll: &Epoll) {
         for mut listener in core::mem::take(&mut self.listeners) {
             // It follows the open file, which may live on elsewhere.
-            if self.is_open {
-                let _ = epoll.delete(sys::borrow(&listener.socket));
-            }
+            let _ = epoll.delete(sys::borrow(&listener.socket));
             listener.socket.close();
         }
         self.is_open = false;
