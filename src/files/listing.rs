@@ -10,9 +10,12 @@ mod rows;
 
 pub use rows::{RowsEnd, seek};
 
+use heapless::Vec;
+
 use super::File;
 use super::walk::{Place, Progress, Walk};
 use crate::entry::Order;
+use crate::limits::CAR_DATA_MAX;
 use crate::sys::Errno;
 
 /// Cars or rows that are made for one send.
@@ -24,6 +27,8 @@ pub struct Listing {
     marks: [Mark; MARKS_MAX + 1],
     /// Cars or rows that were laid last.
     laid: usize,
+    /// Data of the car that is not full yet, behind those that were laid last: nothing of it is sent.
+    open_car: Vec<u8, CAR_DATA_MAX>,
 }
 
 /// Where a car or a row starts: within the text of an entry.
@@ -48,23 +53,26 @@ impl Listing {
             walk: Walk::new(),
             marks: [MARK; MARKS_MAX + 1],
             laid: 0,
+            open_car: Vec::new(),
         }
     }
 
-    /// Starts a pass over `folder`, for the entries that follow the one that it holds in this order.
+    /// Starts at the entry that follows the one that `folder` holds in this order.
     ///
     /// # Errors
-    /// What lseek(2) says.
+    /// `EIO` when the folder can't be read any more.
     pub fn begin(&mut self, folder: &File, order: Order) -> Result<(), Errno> {
         self.laid = 0;
+        self.open_car.clear();
         self.walk.begin(folder, order)
     }
 
-    /// Reads a part of the folder, of which it takes the names that `keep` wants; by size or date it
-    /// asks for each of them. It blocks while the card is asked.
+    /// Reads a part of the folder, of which it takes the names that `keep` wants, until there is
+    /// something to be laid; by size or date it looks at each of them. It blocks while the card is
+    /// asked.
     ///
     /// # Errors
-    /// What getdents64(2) says.
+    /// `EIO` and the like when the folder or, by size or date, an entry can't be read.
     pub fn step(&mut self, folder: &File, keep: impl Fn(&[u8]) -> bool) -> Result<Progress, Errno> {
         self.walk.step(folder, keep)
     }

@@ -1,9 +1,13 @@
 //! A walk over a folder: passes that select its entries in some order, then those one by one.
 //!
 //! What a connection keeps of a walk is its position: the last entry that it came to, in its [`File`].
-//! So a walk can be left at any entry, and begun again behind it.
+//! So a walk can be left at any entry, and begun again behind it. While it is not left it goes on by
+//! itself, pass after pass: each begins behind the last entry of the one before, whether that one was
+//! shown or not, so every call makes progress. No call looks at more than [`LOOKS_MAX`] entries, which
+//! bounds how long the other connections wait for it.
 
 use core::ffi::CStr;
+use core::ops::Range;
 
 use heapless::Vec;
 
@@ -11,19 +15,36 @@ use super::File;
 use super::selection::Selection;
 use crate::entry::{By, Entry, Order};
 use crate::limits::NAME_BYTES;
-use crate::sys::{self, Errno, Opened};
+use crate::sys::{self, Directory, Errno, Opened};
 
 /// Bytes of entries that one step reads from a folder.
 const STEP_BYTES: usize = 32 * 1024;
+/// Entries that one call looks at, with one to four system calls each.
+pub(super) const LOOKS_MAX: usize = 256;
 
 /// The walk over one folder at a time. All zeroes is none.
 pub(super) struct Walk {
     selection: Selection,
     step: [u8; STEP_BYTES],
-    /// The first entry of the selection behind the position, and the one to be looked at next.
-    behind: usize,
+    /// Of what the last step has read, the entries that are yet to be offered to the selection.
+    unread: Range<usize>,
+    /// The entry behind which the pass began: the key that its order sorts it by, and its name.
+    after_key: u64,
+    after: Vec<u8, NAME_BYTES, u16>,
+    /// The entry of the selection to be looked at next.
     next: usize,
     is_ready: bool,
+}
+
+/// What a walk comes to next.
+pub(super) enum Next {
+    /// An entry that is a file or a folder, and still there.
+    Entry(Place),
+    /// Nothing yet: it has looked at enough entries for now, or the pass is over and another one must
+    /// follow. [`Walk::step`] goes on.
+    Pause,
+    /// The folder's end.
+    End,
 }
 
 /// An entry that a walk came to. All zeroes is its position.
@@ -62,53 +83,92 @@ impl Walk {
         Self {
             selection: Selection::new(),
             step: [0; STEP_BYTES],
-            behind: 0,
+            unread: 0..0,
+            after_key: 0,
+            after: Vec::new(),
             next: 0,
             is_ready: false,
         }
     }
 
-    /// Starts a pass over `folder`, for the entries that follow the position in this order.
+    /// Starts over, with a pass over `folder` for the entries that follow its position in this order.
     pub(super) fn begin(&mut self, folder: &File, order: Order) -> Result<(), Errno> {
         assert!(folder.is_folder);
+        let position = folder.entry();
+        (self.after_key, self.after) = (order.key(&position), folder.name.clone());
+        self.begin_pass(folder, order)
+    }
+
+    /// Starts the pass that follows one that is over.
+    fn go_on(&mut self, folder: &File) -> Result<(), Errno> {
+        let last = self.selection.len().checked_sub(1);
+        let (key, name) = self.selection.item(last.expect("a cut keeps entries"));
+        self.after_key = key;
+        self.after.clear();
+        self.after.extend_from_slice(name).expect("a name has room");
+        self.begin_pass(folder, self.selection.order())
+    }
+
+    fn begin_pass(&mut self, folder: &File, order: Order) -> Result<(), Errno> {
         self.selection.clear(order);
-        (self.behind, self.next, self.is_ready) = (0, 0, false);
+        (self.unread, self.next, self.is_ready) = (0..0, 0, false);
         sys::rewind(folder.descriptor.raw())
     }
 
-    /// Reads a part of the folder, of which it takes the names that `keep` wants.
+    /// Reads a part of the folder, of which it takes the names that `keep` wants, unless there are
+    /// entries to be had already.
     pub(super) fn step(
         &mut self,
         folder: &File,
         keep: impl Fn(&[u8]) -> bool,
     ) -> Result<Progress, Errno> {
         if self.is_ready {
-            return Ok(Progress::Ready);
-        }
-        let order = self.selection.order();
-        let after = folder.entry();
-        let after = (order.key(&after), after.name);
-        let entries = sys::getdents(folder.descriptor.raw(), &mut self.step)?;
-        if entries.is_empty() {
-            self.selection.sort();
-            self.is_ready = true;
-            return Ok(Progress::Ready);
-        }
-        for name in entries
-            .map(CStr::to_bytes)
-            .filter(|name| !matches!(*name, b"" | b"." | b"..") && keep(name))
-        {
-            if order.by == By::Name {
-                self.selection.offer((0, name), after);
-            } else if let Some(entry) = shown(look_up(folder, name))? {
-                self.selection.offer((order.key(&entry), name), after);
+            if self.next < self.selection.len() || !self.selection.is_cut() {
+                return Ok(Progress::Ready);
             }
+            self.go_on(folder)?;
         }
+        if self.unread.is_empty() {
+            let read = sys::getdents(folder.descriptor.raw(), &mut self.step)?;
+            if read.is_empty() {
+                self.selection.sort();
+                self.is_ready = true;
+                return Ok(Progress::Ready);
+            }
+            self.unread = 0..read.size();
+        }
+        self.offer_read(folder, keep)?;
         // In passes, each entry of a huge folder would have to be asked for its size in each pass.
-        if order.by != By::Name && self.selection.is_cut() {
+        if self.selection.order().by != By::Name && self.selection.is_cut() {
             return Ok(Progress::TooMany);
         }
         Ok(Progress::More)
+    }
+
+    /// Offers entries that were read to the selection, as many as one call may look at.
+    fn offer_read(&mut self, folder: &File, keep: impl Fn(&[u8]) -> bool) -> Result<(), Errno> {
+        let order = self.selection.order();
+        let after = (self.after_key, &self.after[..]);
+        let mut entries = Directory::of(&self.step[self.unread.clone()]);
+        let mut looks = 0;
+        while looks < LOOKS_MAX
+            && let Some(name) = entries.next()
+        {
+            let name = name.to_bytes();
+            if matches!(name, b"" | b"." | b"..") || !keep(name) {
+                continue;
+            }
+            if order.by == By::Name {
+                self.selection.offer((0, name), after);
+                continue;
+            }
+            looks += 1;
+            if let Some(entry) = shown(look_up(folder, name))? {
+                self.selection.offer((order.key(&entry), name), after);
+            }
+        }
+        self.unread.start = self.unread.end - entries.size();
+        Ok(())
     }
 
     /// Whether the pass has come to its end.
@@ -116,14 +176,13 @@ impl Walk {
         self.is_ready
     }
 
-    /// Whether another pass will find entries behind those of this one.
-    pub(super) fn is_cut(&self) -> bool {
-        self.selection.is_cut()
-    }
-
-    /// The next entry that is a file or a folder, and still there.
-    pub(super) fn next(&mut self, folder: &File) -> Result<Option<Place>, Errno> {
+    /// Looks for the next entry that is shown; `looks` counts the entries that it has looked at.
+    pub(super) fn next(&mut self, folder: &File, looks: &mut usize) -> Result<Next, Errno> {
         while self.next < self.selection.len() {
+            if *looks == LOOKS_MAX {
+                return Ok(Next::Pause);
+            }
+            *looks += 1;
             let (key, name) = self.selection.item(self.next);
             self.next += 1;
             let Some(mut entry) = shown(look_up(folder, name))? else {
@@ -131,14 +190,18 @@ impl Walk {
             };
             // Of what has changed since the pass, the pass tells: the order is by that.
             self.selection.order().set_key(&mut entry, key);
-            return Ok(Some(Place {
+            return Ok(Next::Entry(Place {
                 number: self.next as u32,
                 is_folder: entry.is_folder,
                 size: entry.size,
                 mtime_ns: entry.mtime_ns,
             }));
         }
-        Ok(None)
+        Ok(if self.selection.is_cut() {
+            Next::Pause
+        } else {
+            Next::End
+        })
     }
 
     /// The entry at a place.
@@ -154,20 +217,17 @@ impl Walk {
         }
     }
 
-    /// Moves the position to a place; the entry that follows it is the next.
-    pub(super) fn move_to(&mut self, place: &Place, folder: &mut File) {
+    /// Moves the folder's position to a place.
+    pub(super) fn move_to(&self, place: &Place, folder: &mut File) {
         if place.number != 0 {
             let (_, name) = self.selection.item(place.number as usize - 1);
-            let entry = Entry {
+            folder.set_entry(&Entry {
                 name,
                 is_folder: place.is_folder,
                 size: place.size,
                 mtime_ns: place.mtime_ns,
-            };
-            folder.set_entry(&entry);
-            self.behind = place.number as usize;
+            });
         }
-        self.next = self.behind;
     }
 }
 

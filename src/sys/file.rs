@@ -347,11 +347,23 @@ pub fn rewind(folder: RawFd) -> Result<(), Errno> {
     check(unsafe { libc::lseek64(folder, 0, libc::SEEK_SET) }).map(drop)
 }
 
-impl Directory<'_> {
-    /// Whether the folder has no entries left.
+impl<'a> Directory<'a> {
+    /// The entries that [`getdents`] has put into these bytes, or the last ones of them.
+    #[must_use]
+    pub fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// Whether no entries are left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+
+    /// Bytes of the entries that are left.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.bytes.len()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::socket::{setsockopt, sockopt};
+use trainyard::limits::BOARD;
 
 use super::common::{Over, at_once, program};
 use super::*;
@@ -81,6 +82,39 @@ fn what_is_too_much_to_sort_comes_by_name_with_a_note() {
         assert_eq!(links(&page).len(), all.len());
         assert!(list(&mut client, &format!("/?{query}")) == all, "{query}");
     }
+    server.stop();
+}
+
+/// More entries that are not shown than one pass can keep, also where nothing else is there or follows: each
+/// listing comes to its end, and others are not kept from theirs.
+#[test]
+fn entries_that_are_not_shown_hold_up_nobody() {
+    let root = tempfile::tempdir().unwrap();
+    let dangling = root.path().join("dangling");
+    fs::create_dir(&dangling).unwrap();
+    let count = 3 * BOARD.listing_bytes / 256;
+    for index in 0..count {
+        let name = format!("{index:06}{}", "-".repeat(240));
+        symlink("nowhere", dangling.join(name)).unwrap();
+    }
+    let server = small_server(root.path(), &[]);
+    let mut client = Client::connect(&server);
+    assert_eq!(list(&mut client, "/dangling/"), [""; 0]);
+    for query in ["order=desc", "limit=1", "sort=size", "q=-"] {
+        assert_eq!(list(&mut client, &format!("/dangling/?{query}")), [""; 0]);
+    }
+    old_file(&dangling.join("000000"), 1, 10);
+    old_file(&dangling.join("999999"), 2, 10);
+    let both = ["000000", "999999"];
+    assert_eq!(list(&mut client, "/dangling/"), both);
+    assert_eq!(list(&mut client, "/dangling/?limit=1"), both[..1]);
+    // Its client has gone.
+    Client::connect(&server).send(&get("/dangling/", &[JSON]));
+    assert_eq!(list(&mut client, "/"), ["dangling"]);
+    // The last page says that no other follows it.
+    let page = client.get("/dangling/?limit=2", &[HTML]);
+    assert_eq!(links(&page), both);
+    assert_eq!(link_labelled(&page, "Next page"), None);
     server.stop();
 }
 

@@ -1,5 +1,7 @@
 //! Listings of folders.
 
+use trainyard::limits::BOARD;
+
 use super::*;
 
 /// More names than a worker keeps at once, so that a listing takes several passes.
@@ -90,6 +92,44 @@ fn what_cannot_be_asked_for_is_not_listed() {
         .map(|entry| entry.3)
         .collect();
     assert_eq!(names, [&b"file"[..], b"folder"]);
+    server.stop();
+}
+
+/// More entries that are not shown than a worker keeps at once: their listing ends, and the others'.
+#[test]
+fn entries_that_are_not_shown_hold_up_nobody() {
+    let root = tempfile::tempdir().unwrap();
+    let dangling = root.path().join("dangling");
+    fs::create_dir(&dangling).unwrap();
+    for index in 0..3 * BOARD.listing_bytes / 256 {
+        let name = format!("{index:06}{}", "-".repeat(240));
+        std::os::unix::fs::symlink("nowhere", dangling.join(name)).unwrap();
+    }
+    let server = small_server(root.path());
+    assert!(
+        ask(&mut server.connect(), b"dangling", &[])
+            .unwrap()
+            .data
+            .is_empty()
+    );
+    for name in ["000000", "005000", "999999"] {
+        fs::write(dangling.join(name), b"content").unwrap();
+    }
+    let answer = ask(&mut server.connect(), b"dangling", &[]).unwrap();
+    let names: Vec<_> = entries_of(&answer)
+        .into_iter()
+        .map(|entry| entry.3)
+        .collect();
+    assert_eq!(names, [b"000000", b"005000", b"999999"]);
+    // Its client has gone.
+    server
+        .connect()
+        .write_all(&request(b"dangling", &[]))
+        .unwrap();
+    assert_eq!(
+        entries_of(&ask(&mut server.connect(), b"/", &[]).unwrap()).len(),
+        1
+    );
     server.stop();
 }
 

@@ -7,7 +7,7 @@ use heapless::Vec;
 use super::{Listing, Mark};
 use crate::entry::Entry;
 use crate::files::File;
-use crate::files::walk::Place;
+use crate::files::walk::{Next, Place};
 use crate::limits::NAME_BYTES;
 use crate::sys::Errno;
 use crate::train::{CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX};
@@ -21,10 +21,10 @@ const _: () = assert!(CARS_MAX <= super::MARKS_MAX);
 type Text = Vec<u8, { NAME_BYTES + 48 }>;
 
 impl Listing {
-    /// Lays cars into `buffer`, from the position that `folder` and `skip` say: whole cars, and at
-    /// the folder's end also the last car and the end car. Returns the bytes, and whether that end
-    /// is among them. No bytes and no end: another pass must follow. It blocks while the card is
-    /// asked.
+    /// Lays the next cars into `buffer`; the first one starts where `folder` and `skip` say. They are
+    /// whole cars, and at the folder's end also the last car and the end car. Returns the bytes, and
+    /// whether that end is among them. No bytes and no end: [`Listing::step`] goes on. It blocks while
+    /// the card is asked.
     ///
     /// # Errors
     /// `EIO` and the like when an entry can't be looked at: the listing can't be whole.
@@ -40,14 +40,18 @@ impl Listing {
             skip,
             end: 0,
         };
-        let mut text = if folder.name.is_empty() {
+        self.laid = 0;
+        self.marks[0] = start;
+        let (mut used, mut looks) = (0, 0);
+        let mut filled = self.open_car.len();
+        buffer[CAR_HEAD_SIZE..][..filled].copy_from_slice(&self.open_car);
+        let mut text = if filled > 0 || folder.name.is_empty() {
+            start.skip = 0;
             Text::new()
         } else {
             text_of(&folder.entry())
         };
-        let (mut used, mut filled) = (0, 0);
-        self.laid = 0;
-        self.marks[0] = start;
+        self.open_car.clear();
         while self.laid < CARS_MAX {
             let rest = &text[usize::from(start.skip)..];
             let take = rest.len().min(CAR_DATA_MAX - filled);
@@ -60,22 +64,31 @@ impl Listing {
                 filled = 0;
                 self.laid += 1;
                 self.marks[self.laid] = start;
-            } else if let Some(place) = self.walk.next(folder)? {
-                start = Mark {
-                    place,
-                    skip: 0,
-                    end: 0,
-                };
-                text = text_of(&self.walk.entry(&place, folder));
-            } else if self.walk.is_cut() {
-                return Ok((used, false));
-            } else {
-                if filled > 0 {
-                    put_length(buffer, used, filled);
-                    used += CAR_HEAD_SIZE + filled;
+                continue;
+            }
+            match self.walk.next(folder, &mut looks)? {
+                Next::Entry(place) => {
+                    start = Mark {
+                        place,
+                        skip: 0,
+                        end: 0,
+                    };
+                    text = text_of(&self.walk.entry(&place, folder));
                 }
-                put_length(buffer, used, 0);
-                return Ok((used + CAR_HEAD_SIZE, true));
+                Next::Pause => {
+                    self.open_car
+                        .extend_from_slice(&buffer[used + CAR_HEAD_SIZE..][..filled])
+                        .expect("a car has room");
+                    return Ok((used, false));
+                }
+                Next::End => {
+                    if filled > 0 {
+                        put_length(buffer, used, filled);
+                        used += CAR_HEAD_SIZE + filled;
+                    }
+                    put_length(buffer, used, 0);
+                    return Ok((used + CAR_HEAD_SIZE, true));
+                }
             }
         }
         Ok((used, false))
@@ -87,7 +100,8 @@ impl Listing {
         self.laid
     }
 
-    /// Moves `folder`'s position over `cars` whole cars of those laid last. Returns the new skip.
+    /// Moves `folder`'s position over `cars` whole cars of those laid last. Returns the new skip. If
+    /// not all that was laid is sent, the listing must begin again.
     pub fn advance_cars(&mut self, folder: &mut File, cars: usize) -> u16 {
         assert!(cars <= self.laid);
         let start = self.marks[cars];

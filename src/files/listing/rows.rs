@@ -3,7 +3,7 @@
 use super::{Listing, MARKS_MAX, Mark};
 use crate::entry::{By, Entry, Order};
 use crate::files::File;
-use crate::files::walk::{Place, look_up};
+use crate::files::walk::{Next, Place, look_up};
 use crate::http::Room;
 use crate::http::listing::ROW_BYTES_MAX;
 use crate::sys::Errno;
@@ -16,7 +16,7 @@ const _: () = assert!(ROOM_BYTES <= u16::MAX as usize, "a skip is within a row")
 /// What follows the rows that were laid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RowsEnd {
-    /// More rows. If none were laid, another pass must follow.
+    /// More rows, or none: that is yet to be seen. [`Listing::step`] goes on.
     More,
     /// Nothing: the folder has no more entries.
     Folder,
@@ -25,10 +25,9 @@ pub enum RowsEnd {
 }
 
 impl Listing {
-    /// Lays rows into `buffer`, from the position: the entry that follows the one that `folder` holds,
-    /// or, if `skip` is not 0, that one, of whose row so many bytes are sent. At most `rows_max` rows,
-    /// each written by `write`, which is told how many come before it here. Returns the bytes, and
-    /// what follows.
+    /// Lays the next rows into `buffer`, or, if `skip` is not 0, first that of the entry that `folder`
+    /// holds, of which so many bytes are sent. At most `rows_max` rows, each written by `write`, which
+    /// is told how many come before it here. Returns the bytes, and what follows.
     ///
     /// A row that is sent in part must be written again as it was: `write` may depend on the entry
     /// and on the rows before it only. It blocks while the card is asked.
@@ -43,19 +42,19 @@ impl Listing {
         buffer: &mut [u8],
         write: impl Fn(u32, &Entry<'_>, &mut Room<'_>),
     ) -> Result<(usize, RowsEnd), Errno> {
-        assert!(self.walk.is_ready() && buffer.len() >= ROOM_BYTES && rows_max > 0);
+        assert!(self.walk.is_ready() && buffer.len() >= ROOM_BYTES);
         let rows_max = rows_max as usize;
-        let mut used = 0;
+        let (mut used, mut looks) = (0, 0);
         self.laid = 0;
         while self.laid < rows_max.min(MARKS_MAX) && buffer.len() - used >= ROOM_BYTES {
             let (place, skip) = if self.laid == 0 && skip > 0 {
                 (Place::POSITION, skip)
-            } else if let Some(place) = self.walk.next(folder)? {
-                (place, 0)
-            } else if self.walk.is_cut() {
-                return Ok((used, RowsEnd::More));
             } else {
-                return Ok((used, RowsEnd::Folder));
+                match self.walk.next(folder, &mut looks)? {
+                    Next::Entry(place) => (place, 0),
+                    Next::Pause => return Ok((used, RowsEnd::More)),
+                    Next::End => return Ok((used, RowsEnd::Folder)),
+                }
             };
             let room = &mut buffer[used..];
             let mut text = Room::new(room);
@@ -78,18 +77,18 @@ impl Listing {
         if self.laid < rows_max {
             return Ok((used, RowsEnd::More));
         }
-        let has_more = self.walk.next(folder)?.is_some() || self.walk.is_cut();
-        let end = if has_more {
-            RowsEnd::Limit
-        } else {
-            RowsEnd::Folder
+        let end = match self.walk.next(folder, &mut looks)? {
+            Next::Entry(_) => RowsEnd::Limit,
+            Next::Pause => RowsEnd::More,
+            Next::End => RowsEnd::Folder,
         };
         Ok((used, end))
     }
 
     /// Moves `folder`'s position over the first `sent` bytes of the rows laid last. Returns the rows
     /// that are sent with them to their ends, and the new skip. Rows must not be laid twice without
-    /// it, and nothing may be sent of the page's foot before all rows are.
+    /// it, and nothing may be sent of the page's foot before all rows are. If not all that was laid is
+    /// sent, the listing must begin again.
     pub fn advance_rows(&mut self, folder: &mut File, sent: usize) -> (u32, u16) {
         let marks = &self.marks[..self.laid];
         let rows = marks.partition_point(|mark| mark.end as usize <= sent);

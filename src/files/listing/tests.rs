@@ -4,11 +4,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
+use std::vec::Vec;
+
 use super::*;
 use crate::entry::{By, Entry};
+use crate::files::walk::LOOKS_MAX;
 use crate::files::{FileSlot, FileTable, Root};
 use crate::http::{Room, Sink};
-use crate::limits::BOARD;
+use crate::limits::{BOARD, CAR_BUFFER_BYTES, CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX};
 
 const BY_NAME_DOWN: Order = order(By::Name, true);
 
@@ -22,6 +25,8 @@ struct Served {
     slot: FileSlot,
     listing: Box<Listing>,
     random: u64,
+    /// How often rows or cars were laid for the last listing.
+    turns: usize,
 }
 
 impl Served {
@@ -37,6 +42,7 @@ impl Served {
             slot,
             listing: Box::new(Listing::new()),
             random: 0x2545_f491_4f6c_dd1d,
+            turns: 0,
         }
     }
 
@@ -51,13 +57,19 @@ impl Served {
         (self.random >> 32) as usize % below
     }
 
-    /// One pass: `None` if there are too many entries for this order.
+    /// Begins again: `None` if there are too many entries for this order.
     fn pass(&mut self, order: Order, filter: &[u8]) -> Option<()> {
+        let folder = self.files.get(self.slot);
+        self.listing.begin(folder, order).unwrap();
+        self.ready(filter)
+    }
+
+    /// Reads on until there is something to be laid; `None` as for [`Served::pass`].
+    fn ready(&mut self, filter: &[u8]) -> Option<()> {
         let keep = |name: &[u8]| {
             filter.is_empty() || name.windows(filter.len()).any(|part| part == filter)
         };
         let folder = self.files.get(self.slot);
-        self.listing.begin(folder, order).unwrap();
         loop {
             match self.listing.step(folder, keep).unwrap() {
                 Progress::More => {}
@@ -71,10 +83,13 @@ impl Served {
     /// it in between; and whether the limit left something out.
     fn rows(&mut self, order: Order, filter: &[u8], limit: u32) -> Option<(String, bool)> {
         let mut body = Vec::new();
+        self.turns = 0;
         let (mut rows, mut skip) = (0, 0);
         let mut buffer = vec![0; 64 * 1024];
         self.pass(order, filter)?;
         loop {
+            self.ready(filter)?;
+            self.turns += 1;
             let folder = self.files.get(self.slot);
             let write = |number: u32, entry: &Entry<'_>, out: &mut Room<'_>| {
                 let separator = if rows + number == 0 { "" } else { "," };
@@ -87,10 +102,6 @@ impl Served {
                 .listing
                 .lay_rows(folder, skip, limit - rows, &mut buffer, write)
                 .unwrap();
-            if laid == 0 && end == RowsEnd::More {
-                self.pass(order, filter)?;
-                continue;
-            }
             let sent = match self.random(4) {
                 0 => 0,
                 1 => laid,
@@ -104,11 +115,55 @@ impl Served {
                 let body = String::from_utf8(body).unwrap();
                 return Some((body, end == RowsEnd::Limit));
             }
-            if self.random(4) == 0 {
+            if sent < laid || self.random(4) == 0 {
                 self.pass(order, filter)?;
             }
         }
     }
+}
+
+impl Served {
+    /// The text of a listing as its cars carry it to a client that takes some bytes at a time.
+    fn cars(&mut self) -> String {
+        let (mut text, mut skip) = (Vec::new(), 0);
+        let mut buffer = vec![0; CAR_BUFFER_BYTES];
+        self.turns = 0;
+        self.pass(Order::NAME, b"").unwrap();
+        loop {
+            self.ready(b"").unwrap();
+            self.turns += 1;
+            let folder = self.files.get(self.slot);
+            let (laid, is_end) = self.listing.lay_cars(folder, skip, &mut buffer).unwrap();
+            if is_end {
+                text.extend(data_of(&buffer[..laid]));
+                return String::from_utf8(text).unwrap();
+            }
+            assert_eq!(laid, self.listing.cars() * CAR_SIZE_MAX, "whole cars");
+            let sent = match self.random(3) {
+                0 => self.random(self.listing.cars() + 1),
+                _ => self.listing.cars(),
+            };
+            text.extend(data_of(&buffer[..sent * CAR_SIZE_MAX]));
+            let folder = self.files.get(self.slot);
+            skip = self.listing.advance_cars(folder, sent);
+            if sent < self.listing.cars() || self.random(10) == 0 {
+                self.pass(Order::NAME, b"").unwrap();
+            }
+        }
+    }
+}
+
+/// What cars carry, of which only the last one may be shorter than a full one.
+fn data_of(mut cars: &[u8]) -> Vec<u8> {
+    let mut data = Vec::new();
+    while let Some((head, rest)) = cars.split_at_checked(CAR_HEAD_SIZE) {
+        let size = i32::from_le_bytes(head.try_into().unwrap()) as usize;
+        assert!(size == 0 || data.len().is_multiple_of(CAR_DATA_MAX));
+        data.extend(&rest[..size]);
+        cars = &rest[size..];
+    }
+    assert!(cars.is_empty());
+    data
 }
 
 fn put(folder: &Path, name: &str, size: usize, seconds: u64) {
@@ -289,4 +344,70 @@ fn a_row_shows_the_size_that_put_it_where_it_is() {
         rest, "b.txt 30,d.txt 10,c.txt 1",
         "what shrank since comes again"
     );
+}
+
+/// More links that lead nowhere than one pass can keep, and a file here and there among them.
+fn mostly_unshown(folder: &Path) -> (usize, Vec<String>) {
+    let count = 3 * BOARD.listing_bytes / 256;
+    let mut shown = Vec::new();
+    for index in 0..count {
+        let name = format!("{index:0>250}");
+        if index % 1500 == 700 {
+            fs::write(folder.join(&name), b"12").unwrap();
+            shown.push(name);
+        } else {
+            std::os::unix::fs::symlink("nowhere", folder.join(name)).unwrap();
+        }
+    }
+    (count, shown)
+}
+
+#[test]
+fn entries_that_are_not_shown_are_passed_a_bounded_number_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let (count, shown) = mostly_unshown(folder.path());
+    let rows: Vec<String> = shown.iter().map(|name| format!("{name} 2")).collect();
+    let mut served = Served::new(folder.path());
+    let (all, has_more) = served.rows(Order::NAME, b"", u32::MAX).unwrap();
+    assert!(all == rows.join(",") && !has_more);
+    assert!(served.turns >= count / LOOKS_MAX, "{}", served.turns);
+    // Whether there is more than the limit, is looked for as far, and no further than, the next one.
+    for (limit, is_all) in [(shown.len() - 1, false), (shown.len(), true)] {
+        served.seek("", Order::NAME).unwrap();
+        let (some, has_more) = served.rows(Order::NAME, b"", limit as u32).unwrap();
+        assert!(some == rows[..limit].join(",") && has_more != is_all);
+        let position = &served.files.get(served.slot).name[..];
+        assert_eq!(
+            position,
+            shown[limit - 1].as_bytes(),
+            "where the next page begins"
+        );
+    }
+    served.seek("", Order::NAME).unwrap();
+    let text = served.cars();
+    let names = text
+        .split_terminator('\0')
+        .map(|entry| &entry[entry.len() - 250..]);
+    assert!(names.eq(&shown));
+    assert!(served.turns >= count / LOOKS_MAX, "{}", served.turns);
+}
+
+#[test]
+fn by_size_a_bounded_number_of_entries_is_looked_at_in_a_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let by_size = order(By::Size, true);
+    for index in 0..3 * LOOKS_MAX {
+        put(folder.path(), &format!("{index:04}"), index % 5, 1);
+    }
+    let mut served = Served::new(folder.path());
+    let file = served.files.get(served.slot);
+    served.listing.begin(file, by_size).unwrap();
+    let mut steps = 0;
+    while served.listing.step(file, |_| true).unwrap() == Progress::More {
+        steps += 1;
+    }
+    assert!(steps >= 3, "{steps} steps");
+    let (all, _) = served.rows(by_size, b"", u32::MAX).unwrap();
+    assert_eq!(all.split(',').count(), 3 * LOOKS_MAX);
+    assert!(all.starts_with("0004 4,0009 4,"), "{all:.60}");
 }

@@ -26,7 +26,6 @@ struct Wanted {
 /// What was laid for one send.
 struct Laid {
     head: usize,
-    rows: usize,
     all: usize,
     end: RowsEnd,
 }
@@ -187,7 +186,6 @@ impl Worker {
         )?;
         Ok(Laid {
             head,
-            rows,
             all: head + rows,
             end,
         })
@@ -227,16 +225,7 @@ impl Worker {
             return Step::Wait;
         }
         if laid.end == RowsEnd::More {
-            if laid.rows > 0 {
-                return Step::Again;
-            }
-            // All of this pass is sent; the next one goes on behind it.
-            let is_begun = self.listing.begin(file, wanted.query.order);
-            return if is_begun.is_ok() {
-                Step::Again
-            } else {
-                Step::End
-            };
+            return Step::Again;
         }
         (connection.stage, connection.skip) = (Stage::Foot, 0);
         connection.is_limited = laid.end == RowsEnd::Limit;

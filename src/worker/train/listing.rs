@@ -90,6 +90,10 @@ impl Worker {
             Ok(laid) => laid,
             Err(errno) => return self.listing_failed(turns, slot, errno),
         };
+        if laid == 0 {
+            // No car is full yet, for too few of the entries that were looked at are shown.
+            return Step::Again;
+        }
         let within = usize::from(connection.within);
         if within > 0 {
             // A part of this car is sent; the rest must be what it was.
@@ -98,13 +102,6 @@ impl Worker {
                 log::debug!("a folder changed while its listing was sent; the listing ends early");
                 return Step::End;
             }
-        }
-        if laid == 0 {
-            // All of this pass is sent; the next one goes on behind it.
-            return match self.listing.begin(file, Order::NAME) {
-                Ok(()) => Step::Again,
-                Err(_) => Step::End,
-            };
         }
         let sent_now = match sys::send(connection.socket.raw(), &self.buffer[within..laid], !at_end)
         {
