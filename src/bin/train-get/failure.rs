@@ -5,6 +5,8 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 
+use trainyard::train::Fault;
+
 /// Why something was not got.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -51,7 +53,7 @@ impl Failure {
 
     /// Whether asking again a little later may help, given that no part of an answer had come.
     pub(crate) fn may_pass(&self) -> bool {
-        const FULL: u32 = nix::errno::Errno::EAGAIN as u32;
+        const FULL: u32 = Fault::Full as u32;
         match self {
             Failure::Answer(errno) => *errno == FULL,
             Failure::Connect(error) | Failure::Lost(error) => matches!(

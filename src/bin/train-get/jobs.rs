@@ -1,9 +1,8 @@
-//! Who gets what when: the workers that empty the queue of files and folders.
+//! The workers that empty the queue of files and folders.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread;
 
 use crate::command::Options;
@@ -50,7 +49,7 @@ pub(crate) fn run_all(
             scope.spawn(|| work(shared, &queue, place, name));
         }
     });
-    shared.failures.load(Ordering::Relaxed)
+    shared.failures()
 }
 
 fn work(shared: &Shared, queue: &Queue, place: &Place, name: Option<&OsStr>) {

@@ -10,6 +10,7 @@ mod download;
 mod failure;
 mod folder;
 mod jobs;
+mod listing;
 mod names;
 mod part;
 mod place;

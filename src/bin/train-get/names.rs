@@ -1,16 +1,20 @@
-//! Which names files may have here.
+//! The names that files may have here, and those that their parts have. No system calls.
+//!
+//! `tests/fuzz` includes this file as it is, so it names its neighbours by `super`.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use crate::failure::{Failure, shown};
+use super::failure::{Failure, shown};
 
 /// Bytes of a name on the file systems that Linux has.
 const NAME_LEN_MAX: usize = 255;
-
-/// How the name of an unfinished file ends, and of what says what it is a part of.
+/// How the names of parts end, and those of the notes beside them.
 pub(crate) const PART_END: &[u8] = b".train-part";
 pub(crate) const ID_END: &[u8] = b".train-id";
+/// Longest start of NAME that a part's name takes over as it is.
+const STEM_LEN_MAX: usize = 200;
+
 /// Refuses what is no plain name of one file in one folder.
 pub(crate) fn check_name(name: &[u8]) -> Result<&OsStr, Failure> {
     let name_shown = shown(OsStr::from_bytes(name));
@@ -34,8 +38,28 @@ pub(crate) fn check_name(name: &[u8]) -> Result<&OsStr, Failure> {
 
 /// Whether `name` is one that unfinished files have, so that no file of a server may have it: it
 /// would be renamed over another's part.
-pub(crate) fn is_reserved(name: &[u8]) -> bool {
+fn is_reserved(name: &[u8]) -> bool {
     name.starts_with(b".") && (name.ends_with(PART_END) || name.ends_with(ID_END))
+}
+
+/// `.NAME` and `end`. A long NAME is cut and told from others by a hash (FNV-1a), to stay a legal name.
+pub(crate) fn name_beside(target: &OsStr, end: &[u8]) -> OsString {
+    let target = target.as_bytes();
+    let mut name = vec![b'.'];
+    if target.len() <= STEM_LEN_MAX {
+        name.extend_from_slice(target);
+    } else {
+        name.extend_from_slice(&target[..STEM_LEN_MAX]);
+        name.extend_from_slice(format!(".{:016x}", fnv1a(target)).as_bytes());
+    }
+    name.extend_from_slice(end);
+    OsString::from_vec(name)
+}
+
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]
@@ -73,5 +97,18 @@ mod tests {
         ] {
             assert!(check_name(name).is_err(), "{name:?}");
         }
+    }
+
+    #[test]
+    fn names_beside() {
+        let long = |last: u8| OsString::from_vec([vec![b'x'; 254], vec![last]].concat());
+        let (a, b) = (
+            name_beside(&long(b'a'), PART_END),
+            name_beside(&long(b'b'), PART_END),
+        );
+        assert!(a != b && a.len() <= 255, "{a:?} {b:?}");
+        assert_eq!(name_beside(OsStr::new("a"), ID_END), ".a.train-id");
+        assert!(is_reserved(a.as_bytes()) && is_reserved(b".a.train-id"));
+        assert!(!is_reserved(b"a.train-part") && !is_reserved(b".train"));
     }
 }

@@ -4,7 +4,6 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
@@ -13,11 +12,9 @@ use nix::fcntl::{Flock, FlockArg, OFlag, renameat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::failure::Failure;
-use crate::names::{ID_END, PART_END};
+use crate::names::{ID_END, PART_END, name_beside};
 use crate::place::{Place, open_in};
 
-/// Longest start of NAME that a part's name takes over as it is.
-const STEM_LEN_MAX: usize = 200;
 /// Bytes gathered for one write.
 const WRITE_SIZE: usize = 256 << 10;
 /// How often a part may vanish between our open and our lock before we give up.
@@ -244,26 +241,6 @@ impl Identity {
     }
 }
 
-/// `.NAME` and `end`. A long NAME is cut and told from others by a hash, to stay a legal name.
-fn name_beside(target: &OsStr, end: &[u8]) -> OsString {
-    let target = target.as_bytes();
-    let mut name = vec![b'.'];
-    if target.len() <= STEM_LEN_MAX {
-        name.extend_from_slice(target);
-    } else {
-        name.extend_from_slice(&target[..STEM_LEN_MAX]);
-        name.extend_from_slice(format!(".{:016x}", fnv1a(target)).as_bytes());
-    }
-    name.extend_from_slice(end);
-    OsString::from_vec(name)
-}
-
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
 fn still_named(folder: &File, name: &OsStr, file: &File) -> bool {
     let named = open_in(folder, name, OFlag::O_RDONLY | OFlag::O_NONBLOCK).map_err(io::Error::from);
     match (named.and_then(|named| named.metadata()), file.metadata()) {
@@ -294,7 +271,6 @@ pub(crate) fn is_same_time(local_ns: i128, server_ns: i64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::is_reserved;
 
     #[test]
     fn identities_survive_their_file() {
@@ -311,19 +287,6 @@ mod tests {
                 assert_eq!(Identity::from_bytes(&bytes[..len]), None, "cut to {len}");
             }
         }
-    }
-
-    #[test]
-    fn names_beside() {
-        let long = |last: u8| OsString::from_vec([vec![b'x'; 254], vec![last]].concat());
-        let (a, b) = (
-            name_beside(&long(b'a'), PART_END),
-            name_beside(&long(b'b'), PART_END),
-        );
-        assert!(a != b && a.len() <= 255, "{a:?} {b:?}");
-        assert_eq!(name_beside(OsStr::new("a"), ID_END), ".a.train-id");
-        assert!(is_reserved(a.as_bytes()) && is_reserved(b".a.train-id"));
-        assert!(!is_reserved(b"a.train-part") && !is_reserved(b".train"));
     }
 
     #[test]

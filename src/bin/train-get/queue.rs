@@ -1,4 +1,4 @@
-//! The queue of files and folders that are still to be got.
+//! The queue of files and folders that are still to get.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! What all workers of one run share: its options, its progress, and what failed.
+//! What all workers share: the options they need, the progress that is shown, the count of failures.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -16,7 +16,7 @@ pub(crate) struct Shared {
     pub(crate) resume: bool,
     pub(crate) recurse: bool,
     pub(crate) timeout: Duration,
-    pub(crate) failures: AtomicUsize,
+    failures: AtomicUsize,
     /// Names in the chosen folder that a URL of this run has had.
     claimed: Mutex<HashSet<OsString>>,
 }
@@ -37,6 +37,11 @@ impl Shared {
     pub(crate) fn fail(&self, url: &str, failure: &Failure) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         self.progress.complain(&format!("{url}: {failure}"));
+    }
+
+    /// How many failures were told.
+    pub(crate) fn failures(&self) -> usize {
+        self.failures.load(Ordering::Relaxed)
     }
 
     /// Lets one URL alone write `name`: two files of one name would leave only the later one.

@@ -1,10 +1,12 @@
 //! Cars, read and written. Whatever a server may send ends here in a value or in a named error.
+//!
+//! `tests/fuzz` includes this file as it is, so it names its neighbours by `super`.
 
 use std::io::{self, Read, Write};
 
 use trainyard::train::{CAR_DATA_MAX, CAR_HEAD_SIZE, SIZE_OF_FOLDER};
 
-use crate::failure::Failure;
+use super::failure::Failure;
 
 /// Bytes of the size car: size u64, mtime_ns i64.
 const SIZE_CAR_LEN: usize = 16;
@@ -23,7 +25,7 @@ pub(crate) enum Car<'a> {
 /// The first two cars of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// As sent: not to be trusted with a path before `place::check_name`.
+    /// As sent: not to be trusted with a path before `names::check_name`.
     pub(crate) name: Vec<u8>,
     pub(crate) size: u64,
     pub(crate) mtime_ns: i64,
