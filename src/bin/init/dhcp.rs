@@ -1,8 +1,10 @@
 //! An address by DHCP (RFC 2131): when what is sent, and what an answer means. No system calls.
+//!
+//! `tests/fuzz` includes this file as it is, so it names its neighbours by `super`.
 
 use std::net::Ipv4Addr;
 
-use crate::message::{Kind, Message};
+use super::message::{Kind, Message};
 
 /// The first wait for an answer; each further one is twice as long.
 const WAIT_MIN_MS: u64 = 1000;
@@ -246,4 +248,5 @@ impl Client {
 }
 
 #[cfg(test)]
+#[path = "dhcp/tests.rs"]
 mod tests;

@@ -123,7 +123,7 @@ impl Query {
 
     /// Writes the URL of a page with this filter and limit, but another order and start. It is
     /// relative to any page of the folder, and fit for a quoted attribute.
-    pub(super) fn put_link(&self, out: &mut impl Sink, order: Order, after: &[u8]) {
+    pub fn put_link(&self, out: &mut impl Sink, order: Order, after: &[u8]) {
         out.text("./");
         let mut separator = "?";
         let mut parameter = |out: &mut _, name: &str| {

@@ -1,0 +1,61 @@
+//! The query of a listing: a link that is made of it asks for the same, and can stand in a page.
+
+use trainyard::http::Sink;
+use trainyard::http::listing::Query;
+
+/// The bytes are a query; after the first NUL, the name of an entry.
+pub(crate) fn check(bytes: &[u8]) {
+    let mut parts = bytes.splitn(2, |byte| *byte == 0);
+    let text = parts.next().unwrap_or_default();
+    let name = parts.next().unwrap_or_default();
+    let parsed = Query::parse(text);
+    let twice = Query::parse(&[text, b"&", text].concat());
+    assert_eq!(parsed, twice, "of a doubled parameter the last counts");
+    let Ok(query) = parsed else {
+        let more = [text, b"&sort=name&order=asc&limit=1"].concat();
+        assert_eq!(Query::parse(&more), parsed, "nothing mends what is wrong");
+        return;
+    };
+    is_sound(&query);
+    let link = link_of(&query);
+    let asked = link.strip_prefix("./").expect("it is relative");
+    let asked = Query::parse(asked.strip_prefix('?').unwrap_or(asked).as_bytes());
+    let same = Query {
+        format: None, // each page has its own
+        ..query.clone()
+    };
+    assert_eq!(asked, Ok(same), "{link}");
+    let lower = |bytes: &[u8]| bytes.to_ascii_lowercase();
+    let (wanted, own) = (lower(&query.filter), lower(name));
+    let contains = |start| own[start..].starts_with(&wanted);
+    assert_eq!(query.matches(name), (0..=own.len()).any(contains));
+    assert!(query.matches(&[name, &query.filter, name].concat()));
+}
+
+fn is_sound(query: &Query) {
+    assert!(query.limit.is_none_or(|limit| limit > 0));
+    assert!(!query.after.contains(&b'/') && !query.after.contains(&0));
+    assert!(!matches!(&query.after[..], b"." | b".."));
+}
+
+struct Link(Vec<u8>);
+
+impl Sink for Link {
+    fn put(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+}
+
+/// The link to the page that the query asks for, as it is after an attribute's quotes are taken off.
+fn link_of(query: &Query) -> String {
+    let mut link = Link(Vec::new());
+    query.put_link(&mut link, query.order, &query.after);
+    let longest = 3 * (query.filter.len() + query.after.len()) + 80;
+    assert!(link.0.len() <= longest);
+    let text = String::from_utf8(link.0).expect("a link is ASCII");
+    let plain = text.replace("&amp;", "&");
+    assert_eq!(plain.matches('&').count(), text.matches("&amp;").count());
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%/?&=".contains(&byte);
+    assert!(plain.bytes().all(is_plain), "{plain}");
+    plain
+}
