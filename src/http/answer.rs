@@ -2,7 +2,7 @@
 
 use super::boundary::put_boundary;
 use super::range::Range;
-use super::{Encoding, Sink, Status, Tag, date};
+use super::{Encoding, Output, Status, Tag, date};
 
 /// What every head says.
 #[derive(Clone, Copy)]
@@ -45,7 +45,7 @@ pub enum Extent {
 }
 
 /// Writes the status line and the fields that every answer begins with.
-pub fn begin(out: &mut impl Sink, status: Status, manner: &Manner) {
+pub fn begin(out: &mut impl Output, status: Status, manner: &Manner) {
     out.put(b"HTTP/1.1 ");
     out.number(status.0.into(), 3);
     out.put(b" ");
@@ -58,16 +58,16 @@ pub fn begin(out: &mut impl Sink, status: Status, manner: &Manner) {
 }
 
 /// Writes the fields that every answer ends with, and the empty line.
-pub fn end(out: &mut impl Sink, manner: &Manner) {
+pub fn end(out: &mut impl Output, manner: &Manner) {
     end_with(out, manner, manner.extra);
 }
 
 /// The same for an answer that has a `Cache-Control` of its own.
-pub fn end_made(out: &mut impl Sink, manner: &Manner) {
+pub fn end_made(out: &mut impl Output, manner: &Manner) {
     end_with(out, manner, manner.extra_made);
 }
 
-fn end_with(out: &mut impl Sink, manner: &Manner, extra: &[u8]) {
+fn end_with(out: &mut impl Output, manner: &Manner, extra: &[u8]) {
     if !manner.keep_alive {
         out.put(b"Connection: close\r\n");
     } else if manner.is_http10 {
@@ -78,7 +78,7 @@ fn end_with(out: &mut impl Sink, manner: &Manner, extra: &[u8]) {
 }
 
 /// Writes a field whose value is a number.
-pub fn number(out: &mut impl Sink, name: &str, value: u64) {
+pub fn number(out: &mut impl Output, name: &str, value: u64) {
     out.text(name);
     out.put(b": ");
     out.number(value, 1);
@@ -87,7 +87,7 @@ pub fn number(out: &mut impl Sink, name: &str, value: u64) {
 
 /// Writes the head of an answer with a file, or a part of one.
 pub fn file(
-    out: &mut impl Sink,
+    out: &mut impl Output,
     status: Status,
     manner: &Manner,
     file: &Representation,
@@ -123,7 +123,7 @@ pub fn file(
 }
 
 /// Writes the head of an answer that sends nothing of a file, because of its state: 304 or 412.
-pub fn file_unsent(out: &mut impl Sink, status: Status, manner: &Manner, file: &Representation) {
+pub fn file_unsent(out: &mut impl Output, status: Status, manner: &Manner, file: &Representation) {
     begin(out, status, manner);
     validators(out, file);
     if status == Status::PRECONDITION_FAILED {
@@ -132,7 +132,7 @@ pub fn file_unsent(out: &mut impl Sink, status: Status, manner: &Manner, file: &
     end(out, manner);
 }
 
-fn validators(out: &mut impl Sink, file: &Representation) {
+fn validators(out: &mut impl Output, file: &Representation) {
     if let Some(modified_s) = file.modified_s {
         out.put(b"Last-Modified: ");
         out.put(&date::write(modified_s));
@@ -147,7 +147,7 @@ fn validators(out: &mut impl Sink, file: &Representation) {
 }
 
 /// Writes which bytes of a file of `size` bytes follow.
-pub fn content_range(out: &mut impl Sink, range: &Range, size: u64) {
+pub fn content_range(out: &mut impl Output, range: &Range, size: u64) {
     out.put(b"Content-Range: bytes ");
     out.number(range.first, 1);
     out.put(b"-");

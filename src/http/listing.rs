@@ -10,7 +10,7 @@ pub use json::{json_foot, json_head, json_row};
 pub use query::{BadQuery, Format, Query};
 
 use super::page::{put_start, put_style};
-use super::text::{Moment, Sink, put_html, put_size, put_url};
+use super::text::{Moment, Output, put_html, put_size, put_url};
 use crate::entry::{By, Entry, Order};
 
 /// Bytes of the longest head, of a path of at most 1000 bytes.
@@ -34,7 +34,7 @@ pub enum Note {
 
 /// Writes the page's head, for the folder at `path`: decoded, with no slash at its ends, empty for
 /// the root. The page's links are relative, and hold at a URL that ends with a slash.
-pub fn head(out: &mut impl Sink, path: &[u8], query: &Query, note: Option<Note>) {
+pub fn head(out: &mut impl Output, path: &[u8], query: &Query, note: Option<Note>) {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
     let (title, name) = if path.is_empty() {
         (&b"Files"[..], &b"Files"[..])
@@ -70,7 +70,7 @@ pub fn head(out: &mut impl Sink, path: &[u8], query: &Query, note: Option<Note>)
 }
 
 /// The way from the root to the folder above.
-fn put_crumbs(out: &mut impl Sink, path: &[u8]) {
+fn put_crumbs(out: &mut impl Output, path: &[u8]) {
     if path.is_empty() {
         return;
     }
@@ -89,7 +89,7 @@ fn put_crumbs(out: &mut impl Sink, path: &[u8]) {
     out.text("</ol></nav>\n");
 }
 
-fn put_crumb(out: &mut impl Sink, above: usize, name: &[u8]) {
+fn put_crumb(out: &mut impl Output, above: usize, name: &[u8]) {
     out.text("<li><a href=\"");
     (0..above).for_each(|_| out.text("../"));
     out.text("\"><bdi>");
@@ -98,7 +98,7 @@ fn put_crumb(out: &mut impl Sink, above: usize, name: &[u8]) {
 }
 
 /// The filter, which works by the browser alone. It keeps order and limit.
-fn put_form(out: &mut impl Sink, query: &Query) {
+fn put_form(out: &mut impl Output, query: &Query) {
     out.text("<form method=\"get\" role=\"search\"><label for=\"q\">Filter by name</label>");
     out.text("<input id=\"q\" name=\"q\" type=\"search\" maxlength=\"255\" autocomplete=\"off\"");
     out.text(" autocapitalize=\"off\" spellcheck=\"false\" value=\"");
@@ -118,7 +118,7 @@ fn put_form(out: &mut impl Sink, query: &Query) {
     out.text("<button>Filter</button></form>\n");
 }
 
-fn put_hidden<S: Sink>(out: &mut S, name: &str, put_value: impl FnOnce(&mut S)) {
+fn put_hidden<S: Output>(out: &mut S, name: &str, put_value: impl FnOnce(&mut S)) {
     out.text("<input type=\"hidden\" name=\"");
     out.text(name);
     out.text("\" value=\"");
@@ -128,7 +128,7 @@ fn put_hidden<S: Sink>(out: &mut S, name: &str, put_value: impl FnOnce(&mut S)) 
 
 /// The head of a column: a link that sorts by it, and the other way round if that is so already.
 /// The largest and the newest come first, unless asked for again.
-fn put_column(out: &mut impl Sink, query: &Query, by: By, label: &str) {
+fn put_column(out: &mut impl Output, query: &Query, by: By, label: &str) {
     let is_sorted = query.order.by == by;
     out.text(match (is_sorted, query.order.descending) {
         (false, _) => "<th scope=\"col\"><a href=\"",
@@ -147,7 +147,7 @@ fn put_column(out: &mut impl Sink, query: &Query, by: By, label: &str) {
 }
 
 /// Writes the row of an entry.
-pub fn row(out: &mut impl Sink, entry: &Entry<'_>) {
+pub fn row(out: &mut impl Output, entry: &Entry<'_>) {
     let slash = if entry.is_folder { "/" } else { "" };
     out.text(if entry.is_folder {
         "<tr><td><a class=\"d\" href=\""
@@ -179,7 +179,7 @@ pub fn row(out: &mut impl Sink, entry: &Entry<'_>) {
 
 /// Writes the page's foot, after `rows` rows. `last` is the name of the last one's entry where more
 /// follow that the limit left out.
-pub fn foot(out: &mut impl Sink, query: &Query, rows: u32, last: Option<&[u8]>) {
+pub fn foot(out: &mut impl Output, query: &Query, rows: u32, last: Option<&[u8]>) {
     out.text("</tbody></table>\n<footer>");
     let is_first = query.after.is_empty();
     match (rows, is_first, query.filter.is_empty()) {
@@ -225,7 +225,7 @@ pub fn foot(out: &mut impl Sink, query: &Query, rows: u32, last: Option<&[u8]>) 
     out.text("</footer>\n</body></html>\n");
 }
 
-fn put_more<S: Sink>(out: &mut S, put_link: impl FnOnce(&mut S), label: &str) {
+fn put_more<S: Output>(out: &mut S, put_link: impl FnOnce(&mut S), label: &str) {
     out.text("<span class=\"more\"><a href=\"");
     put_link(out);
     out.text("\">");

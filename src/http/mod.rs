@@ -27,6 +27,6 @@ pub use range::{Range, Ranges};
 pub use request::{Field, Method, Refusal, Request, parse};
 pub use site::{PORT_DEFAULT, Site};
 pub use status::Status;
-pub use text::{Room, Sink};
+pub use text::{FixedBuf, Output};
 
 pub use crate::limits::{HTTP_HEAD_BYTES_MAX as HEAD_BYTES_MAX, RANGES_MAX};

@@ -1,6 +1,6 @@
 //! Pages that are not a file: what every page starts with, and the small pages of errors.
 
-use super::text::{Sink, put_html};
+use super::text::{Output, put_html};
 
 /// The `Content-Security-Policy` that all pages keep: no script, the two styles by their hashes, and
 /// nothing from elsewhere. The empty icon is a `data:` URL, so that browsers don't ask for one.
@@ -22,7 +22,7 @@ const STYLE: &str = include_str!("page.css");
 
 /// Writes an error page: what the status means, in a sentence, and what can be done. `detail`, if it
 /// is not empty, says it in place of what is known of the status. As HTML, or as plain text.
-pub fn error_page(out: &mut impl Sink, status: u16, reason: &str, html: bool, detail: &str) {
+pub fn error_page(out: &mut impl Output, status: u16, reason: &str, html: bool, detail: &str) {
     let meaning = if detail.is_empty() {
         meaning(status)
     } else {
@@ -33,7 +33,7 @@ pub fn error_page(out: &mut impl Sink, status: u16, reason: &str, html: bool, de
 
 /// Writes the page for a server with no place free (503), which asks again by itself. The answer
 /// should say the same in its `Retry-After` field.
-pub fn busy_page(out: &mut impl Sink, html: bool, retry_s: u32) {
+pub fn busy_page(out: &mut impl Output, html: bool, retry_s: u32) {
     let meaning = if html {
         "All places are taken. This page tries again by itself; there is nothing to do."
     } else {
@@ -48,7 +48,7 @@ pub fn busy_page(out: &mut impl Sink, html: bool, retry_s: u32) {
 }
 
 fn put_page(
-    out: &mut impl Sink,
+    out: &mut impl Output,
     (status, reason, meaning): (u16, &str, &str),
     html: bool,
     reload_s: Option<u32>,
@@ -72,7 +72,7 @@ fn put_page(
 }
 
 /// Writes a document up to its style, behind which another can follow.
-pub(super) fn put_start(out: &mut impl Sink, title: &[u8], reload_s: Option<u32>) {
+pub(super) fn put_start(out: &mut impl Output, title: &[u8], reload_s: Option<u32>) {
     out.text("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n");
     out.text("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
     out.text("<meta name=\"color-scheme\" content=\"light dark\">\n");
@@ -88,7 +88,7 @@ pub(super) fn put_start(out: &mut impl Sink, title: &[u8], reload_s: Option<u32>
 }
 
 /// Writes a style just as it is: its hash is in the policy.
-pub(super) fn put_style(out: &mut impl Sink, style: &str) {
+pub(super) fn put_style(out: &mut impl Output, style: &str) {
     out.text("<style>");
     out.text(style);
     out.text("</style>");

@@ -4,7 +4,7 @@
 use super::answer;
 use super::boundary::put_boundary;
 use super::range::Range;
-use super::{Room, Sink, Tag};
+use super::{FixedBuf, Output, Tag};
 
 /// Bytes of the longest text between two parts.
 const TEXT_BYTES: usize = 384;
@@ -48,11 +48,11 @@ impl Text {
         &self.bytes[..self.size]
     }
 
-    fn new(write: impl FnOnce(&mut Room)) -> Self {
+    fn new(write: impl FnOnce(&mut FixedBuf)) -> Self {
         let mut bytes = [0; TEXT_BYTES];
-        let mut room = Room::new(&mut bytes);
-        write(&mut room);
-        let size = room.used();
+        let mut out = FixedBuf::new(&mut bytes);
+        write(&mut out);
+        let size = out.used();
         Self { bytes, size }
     }
 }

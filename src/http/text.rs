@@ -1,7 +1,7 @@
 //! Text of pages: where it goes, and how bytes of any kind are written in it.
 
 /// Takes the bytes of a page.
-pub trait Sink {
+pub trait Output {
     /// Takes the next bytes.
     fn put(&mut self, bytes: &[u8]);
 
@@ -28,12 +28,12 @@ const CHUNK_SIZE_DIGITS: usize = 5;
 
 /// A page, or a part of one, in a fixed buffer. The callers know how long each part can be, so text
 /// that finds no room is a mistake of ours.
-pub struct Room<'a> {
+pub struct FixedBuf<'a> {
     bytes: &'a mut [u8],
     used: usize,
 }
 
-impl<'a> Room<'a> {
+impl<'a> FixedBuf<'a> {
     /// Bytes that a chunk has besides its data.
     pub const CHUNK_BYTES: usize = CHUNK_SIZE_DIGITS + 2 + 2;
 
@@ -75,7 +75,7 @@ impl<'a> Room<'a> {
     }
 }
 
-impl Sink for Room<'_> {
+impl Output for FixedBuf<'_> {
     fn put(&mut self, bytes: &[u8]) {
         self.bytes[self.used..][..bytes.len()].copy_from_slice(bytes);
         self.used += bytes.len();
@@ -91,7 +91,7 @@ fn hex(number: u8) -> u8 {
 ///
 /// What is not UTF-8 is shown as U+FFFD, and so are the controls that turn the direction of text, by
 /// which a name can pretend another ending. Other controls are shown by their pictures.
-pub(super) fn put_html(out: &mut impl Sink, bytes: &[u8]) {
+pub(super) fn put_html(out: &mut impl Output, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
         for letter in chunk.valid().chars() {
             match letter {
@@ -121,7 +121,7 @@ fn picture(control: u32) -> char {
 
 /// Writes bytes as one component of a URL's path, or as a value in its query: all that is not
 /// unreserved in RFC 3986, section 2.3 is percent-encoded, so a colon makes no scheme.
-pub(super) fn put_url(out: &mut impl Sink, bytes: &[u8]) {
+pub(super) fn put_url(out: &mut impl Output, bytes: &[u8]) {
     for byte in bytes {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
@@ -134,7 +134,7 @@ pub(super) fn put_url(out: &mut impl Sink, bytes: &[u8]) {
 
 /// Writes bytes as a string of JSON (RFC 8259, section 7) without its quotes. What is not UTF-8 is
 /// written as U+FFFD.
-pub(super) fn put_json(out: &mut impl Sink, bytes: &[u8]) {
+pub(super) fn put_json(out: &mut impl Output, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
         for letter in chunk.valid().chars() {
             match letter {
@@ -153,12 +153,12 @@ pub(super) fn put_json(out: &mut impl Sink, bytes: &[u8]) {
     }
 }
 
-fn put_char(out: &mut impl Sink, letter: char) {
+fn put_char(out: &mut impl Output, letter: char) {
     out.text(letter.encode_utf8(&mut [0; 4]));
 }
 
 /// Writes a size for people, with two or three digits that count: `1.2 MB`.
-pub(super) fn put_size(out: &mut impl Sink, size: u64) {
+pub(super) fn put_size(out: &mut impl Output, size: u64) {
     if size < 1000 {
         out.number(size, 1);
         return out.text(" B");
@@ -211,7 +211,7 @@ impl Moment {
         }
     }
 
-    fn put_date(&self, out: &mut impl Sink) {
+    fn put_date(&self, out: &mut impl Output) {
         out.number(self.year, 4);
         out.put(b"-");
         out.number(self.month, 2);
@@ -219,21 +219,21 @@ impl Moment {
         out.number(self.day, 2);
     }
 
-    fn put_minute(&self, out: &mut impl Sink) {
+    fn put_minute(&self, out: &mut impl Output) {
         out.number(self.second_of_day / 3600, 2);
         out.put(b":");
         out.number(self.second_of_day / 60 % 60, 2);
     }
 
     /// Writes it for people: `2026-11-24 13:05`.
-    pub(super) fn put(&self, out: &mut impl Sink) {
+    pub(super) fn put(&self, out: &mut impl Output) {
         self.put_date(out);
         out.put(b" ");
         self.put_minute(out);
     }
 
     /// Writes it for programs, as RFC 3339 has it: `2026-11-24T13:05:00Z`.
-    pub(super) fn put_rfc_3339(&self, out: &mut impl Sink) {
+    pub(super) fn put_rfc_3339(&self, out: &mut impl Output) {
         self.put_date(out);
         out.put(b"T");
         self.put_minute(out);
@@ -244,7 +244,7 @@ impl Moment {
 }
 
 #[cfg(test)]
-impl Sink for Vec<u8> {
+impl Output for Vec<u8> {
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
@@ -358,9 +358,9 @@ mod tests {
     #[test]
     fn a_chunk_says_its_size() {
         let mut bytes = [0; 400];
-        let mut room = Room::new(&mut bytes);
-        room.chunk(|room| room.put(&[b'x'; 300]));
-        let used = room.used();
+        let mut out = FixedBuf::new(&mut bytes);
+        out.chunk(|out| out.put(&[b'x'; 300]));
+        let used = out.used();
         assert_eq!(&bytes[..8], b"0012C\r\nx");
         assert_eq!(&bytes[used - 3..used], b"x\r\n");
         assert_eq!(used, 7 + 300 + 2);

@@ -4,12 +4,12 @@ use super::{Listing, MARKS_MAX, Mark};
 use crate::entry::{By, Entry, Order};
 use crate::files::File;
 use crate::files::walk::{Next, Place, look_up};
-use crate::http::Room;
+use crate::http::FixedBuf;
 use crate::http::listing::ROW_BYTES_MAX;
 use crate::sys::Errno;
 
 /// Bytes that a buffer must have free for another row, as a chunk.
-const ROOM_BYTES: usize = ROW_BYTES_MAX + Room::CHUNK_BYTES;
+const ROOM_BYTES: usize = ROW_BYTES_MAX + FixedBuf::CHUNK_BYTES;
 
 const _: () = assert!(ROOM_BYTES <= u16::MAX as usize, "a skip is within a row");
 
@@ -40,7 +40,7 @@ impl Listing {
         skip: u16,
         rows_max: u32,
         buffer: &mut [u8],
-        write: impl Fn(u32, &Entry<'_>, &mut Room<'_>),
+        write: impl Fn(u32, &Entry<'_>, &mut FixedBuf<'_>),
     ) -> Result<(usize, RowsEnd), Errno> {
         assert!(self.walk.is_ready() && buffer.len() >= ROOM_BYTES);
         let rows_max = rows_max as usize;
@@ -57,7 +57,7 @@ impl Listing {
                 }
             };
             let room = &mut buffer[used..];
-            let mut text = Room::new(room);
+            let mut text = FixedBuf::new(room);
             write(
                 self.laid as u32,
                 &self.walk.entry(&place, folder),

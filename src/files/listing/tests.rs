@@ -10,7 +10,7 @@ use super::*;
 use crate::entry::{By, Entry};
 use crate::files::walk::LOOKS_MAX;
 use crate::files::{FileSlot, FileTable, Root};
-use crate::http::{Room, Sink};
+use crate::http::{FixedBuf, Output};
 use crate::limits::{BOARD, CAR_BUFFER_BYTES, CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX};
 
 const BY_NAME_DOWN: Order = order(By::Name, true);
@@ -91,7 +91,7 @@ impl Served {
             self.ready(filter)?;
             self.turns += 1;
             let folder = self.files.get(self.slot);
-            let write = |number: u32, entry: &Entry<'_>, out: &mut Room<'_>| {
+            let write = |number: u32, entry: &Entry<'_>, out: &mut FixedBuf<'_>| {
                 let separator = if rows + number == 0 { "" } else { "," };
                 out.text(separator);
                 out.put(entry.name);
@@ -311,7 +311,7 @@ fn an_entry_that_is_removed_between_pass_and_row_is_left_out() {
     put(folder.path(), "b.txt", 31, 1);
     let mut buffer = vec![0; 8 * 1024];
     let file = served.files.get(served.slot);
-    let write = |_: u32, entry: &Entry<'_>, out: &mut Room<'_>| {
+    let write = |_: u32, entry: &Entry<'_>, out: &mut FixedBuf<'_>| {
         out.put(entry.name);
         out.number(entry.size, 1);
     };
@@ -331,7 +331,7 @@ fn a_row_shows_the_size_that_put_it_where_it_is() {
     put(folder.path(), "c.txt", 1, 2);
     let mut buffer = vec![0; 8 * 1024];
     let file = served.files.get(served.slot);
-    let write = |_: u32, entry: &Entry<'_>, out: &mut Room<'_>| out.number(entry.size, 1);
+    let write = |_: u32, entry: &Entry<'_>, out: &mut FixedBuf<'_>| out.number(entry.size, 1);
     let (laid, _) = served
         .listing
         .lay_rows(file, 0, 1, &mut buffer, write)

@@ -14,15 +14,15 @@
 //! the page for people has them. It goes on to `?after=` as it is.
 
 use crate::entry::Entry;
-use crate::http::text::{Moment, Sink, put_json, put_url};
+use crate::http::text::{Moment, Output, put_json, put_url};
 
 /// Writes the array's start.
-pub fn json_head(out: &mut impl Sink) {
+pub fn json_head(out: &mut impl Output) {
     out.text("[\n");
 }
 
 /// Writes an entry, and the comma before it if it is not the page's first.
-pub fn json_row(out: &mut impl Sink, entry: &Entry<'_>, is_first: bool) {
+pub fn json_row(out: &mut impl Output, entry: &Entry<'_>, is_first: bool) {
     if !is_first {
         out.text(",\n");
     }
@@ -44,6 +44,6 @@ pub fn json_row(out: &mut impl Sink, entry: &Entry<'_>, is_first: bool) {
 }
 
 /// Writes the array's end.
-pub fn json_foot(out: &mut impl Sink) {
+pub fn json_foot(out: &mut impl Output) {
     out.text("\n]\n");
 }

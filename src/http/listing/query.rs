@@ -5,7 +5,7 @@ use heapless::Vec;
 use crate::entry::{By, Order};
 use crate::http::media::prefers_json;
 use crate::http::request::{Field, Request};
-use crate::http::text::{Sink, put_url};
+use crate::http::text::{Output, put_url};
 
 /// Bytes of the longest name (NAME_MAX of limits.h), and so of a filter that can match.
 const NAME_MAX: usize = 255;
@@ -123,7 +123,7 @@ impl Query {
 
     /// Writes the URL of a page with this filter and limit, but another order and start. It is
     /// relative to any page of the folder, and fit for a quoted attribute.
-    pub fn put_link(&self, out: &mut impl Sink, order: Order, after: &[u8]) {
+    pub fn put_link(&self, out: &mut impl Output, order: Order, after: &[u8]) {
         out.text("./");
         let mut separator = "?";
         let mut parameter = |out: &mut _, name: &str| {
@@ -153,7 +153,7 @@ impl Query {
     }
 }
 
-fn put_parameter(out: &mut impl Sink, separator: &str, name: &str) {
+fn put_parameter(out: &mut impl Output, separator: &str, name: &str) {
     out.text(separator);
     out.text(name);
     out.text("=");
@@ -271,7 +271,7 @@ mod tests {
         let query = parse(text);
         let mut link = Vec::<u8, 200>::new();
         struct Link<'a>(&'a mut Vec<u8, 200>);
-        impl Sink for Link<'_> {
+        impl Output for Link<'_> {
             fn put(&mut self, bytes: &[u8]) {
                 self.0.extend_from_slice(bytes).unwrap();
             }

@@ -317,7 +317,7 @@ fn the_longest_parts_are_within_their_bounds() {
         b"\"/".repeat(500)[..999].to_vec(),
         [[b'\''; 255].as_slice(); 4].join(&b'/')[..1000].to_vec(),
     ] {
-        let mut out = super::super::Room::new(&mut room);
+        let mut out = super::super::FixedBuf::new(&mut room);
         head(&mut out, &path, &asked, Some(Note::TooManyToSort(By::Name)));
         assert!(out.used() > 7000);
     }
@@ -328,12 +328,12 @@ fn the_longest_parts_are_within_their_bounds() {
             ..entry(&name, byte % 2 == 0)
         };
         row(
-            &mut super::super::Room::new(&mut room[..ROW_BYTES_MAX]),
+            &mut super::super::FixedBuf::new(&mut room[..ROW_BYTES_MAX]),
             &longest,
         );
-        let mut out = super::super::Room::new(&mut room[..ROW_BYTES_MAX]);
+        let mut out = super::super::FixedBuf::new(&mut room[..ROW_BYTES_MAX]);
         json_row(&mut out, &longest, false);
-        let mut out = super::super::Room::new(&mut room[..FOOT_BYTES_MAX]);
+        let mut out = super::super::FixedBuf::new(&mut room[..FOOT_BYTES_MAX]);
         asked.filter = heapless::Vec::from_slice(&name).unwrap();
         foot(&mut out, &asked, 0, Some(&name));
     }

@@ -4,7 +4,7 @@ use super::response::{Body, Response};
 use crate::http::answer::{self, Manner};
 use crate::http::page;
 use crate::http::path::{self, Path};
-use crate::http::{self, Field, Method, Request, Room, Sink, Site, Status, prefers_html};
+use crate::http::{self, Field, FixedBuf, Method, Output, Request, Site, Status, prefers_html};
 use crate::limits::RETRY_AFTER_S;
 use crate::sys;
 
@@ -47,11 +47,11 @@ pub fn turn_away(received: &[u8], site: &Site, clock_floor_s: u64, room: &mut [u
         extra: &site.extra,
         extra_made: &site.extra_made,
     };
-    busy(&manner, reader, &mut Room::new(room)).made
+    busy(&manner, reader, &mut FixedBuf::new(room)).made
 }
 
 /// The response that `out` holds, whose head has so many bytes.
-pub(crate) fn made(status: Status, manner: &Manner, out: &Room, head: usize) -> Response {
+pub(crate) fn made(status: Status, manner: &Manner, out: &FixedBuf, head: usize) -> Response {
     Response {
         status,
         made: out.used(),
@@ -66,8 +66,8 @@ pub(crate) fn error(
     status: Status,
     manner: &Manner,
     reader: Reader,
-    out: &mut Room,
-    fields: impl FnOnce(&mut Room),
+    out: &mut FixedBuf,
+    fields: impl FnOnce(&mut FixedBuf),
 ) -> Response {
     page_of(status, manner, reader, out, fields, |out| {
         page::error_page(out, status.0, status.reason(), reader.wants_html, "");
@@ -75,8 +75,8 @@ pub(crate) fn error(
 }
 
 /// The answer of a server that is full, or stops, or has no card.
-pub(crate) fn busy(manner: &Manner, reader: Reader, out: &mut Room) -> Response {
-    let retry = |out: &mut Room| answer::number(out, "Retry-After", RETRY_AFTER_S.into());
+pub(crate) fn busy(manner: &Manner, reader: Reader, out: &mut FixedBuf) -> Response {
+    let retry = |out: &mut FixedBuf| answer::number(out, "Retry-After", RETRY_AFTER_S.into());
     page_of(Status::UNAVAILABLE, manner, reader, out, retry, |out| {
         page::busy_page(out, reader.wants_html, RETRY_AFTER_S);
     })
@@ -86,12 +86,12 @@ pub(crate) fn page_of(
     status: Status,
     manner: &Manner,
     reader: Reader,
-    out: &mut Room,
-    fields: impl FnOnce(&mut Room),
-    write: impl FnOnce(&mut Room),
+    out: &mut FixedBuf,
+    fields: impl FnOnce(&mut FixedBuf),
+    write: impl FnOnce(&mut FixedBuf),
 ) -> Response {
     let mut bytes = [0; page::PAGE_BYTES_MAX];
-    let mut text = Room::new(&mut bytes);
+    let mut text = FixedBuf::new(&mut bytes);
     write(&mut text);
     let size = text.used();
     answer::begin(out, status, manner);
@@ -112,7 +112,7 @@ pub(crate) fn page_of(
     made(status, manner, out, head)
 }
 
-pub(crate) fn options(manner: &Manner, out: &mut Room) -> Response {
+pub(crate) fn options(manner: &Manner, out: &mut FixedBuf) -> Response {
     answer::begin(out, Status::NO_CONTENT, manner);
     out.put(ALLOW);
     answer::end(out, manner);
@@ -120,8 +120,8 @@ pub(crate) fn options(manner: &Manner, out: &mut Room) -> Response {
 }
 
 /// The answer while the root, or a folder, cannot be read.
-pub(crate) fn unreadable(manner: &Manner, reader: Reader, out: &mut Room) -> Response {
-    let retry = |out: &mut Room| answer::number(out, "Retry-After", RETRY_AFTER_S.into());
+pub(crate) fn unreadable(manner: &Manner, reader: Reader, out: &mut FixedBuf) -> Response {
+    let retry = |out: &mut FixedBuf| answer::number(out, "Retry-After", RETRY_AFTER_S.into());
     page_of(Status::UNAVAILABLE, manner, reader, out, retry, |out| {
         let (status, reason) = (Status::UNAVAILABLE.0, Status::UNAVAILABLE.reason());
         let detail = "The folder cannot be read now. Try again in a while.";
@@ -134,7 +134,7 @@ pub(crate) fn unsatisfiable(
     size: u64,
     manner: &Manner,
     reader: Reader,
-    out: &mut Room,
+    out: &mut FixedBuf,
 ) -> Response {
     error(Status::RANGE_NOT_SATISFIABLE, manner, reader, out, |out| {
         out.put(b"Content-Range: bytes */");
@@ -150,7 +150,7 @@ pub(crate) fn redirect(
     query: Option<&[u8]>,
     manner: &Manner,
     reader: Reader,
-    out: &mut Room,
+    out: &mut FixedBuf,
 ) -> Response {
     error(Status::MOVED, manner, reader, out, |out| {
         out.put(b"Location: ");

@@ -6,7 +6,7 @@ use crate::entry::Order;
 use crate::files::{Progress, RowsEnd, seek};
 use crate::http::listing::{self, Note, Query};
 use crate::http::path::{self, Path};
-use crate::http::{self, OWN, Room, Sink};
+use crate::http::{self, FixedBuf, OWN, Output};
 use crate::sys::{self, Errno};
 use crate::worker::conn::state::{Phase, Slot, Stage};
 use crate::worker::train::listing::Turn;
@@ -31,7 +31,7 @@ struct Laid {
 }
 
 impl Wanted {
-    fn head(&self, out: &mut Room) {
+    fn head(&self, out: &mut FixedBuf) {
         self.framed(out, |out| {
             if self.is_json {
                 listing::json_head(out);
@@ -41,7 +41,7 @@ impl Wanted {
         });
     }
 
-    fn foot(&self, out: &mut Room, rows: u32, last: Option<&[u8]>) {
+    fn foot(&self, out: &mut FixedBuf, rows: u32, last: Option<&[u8]>) {
         self.framed(out, |out| {
             if self.is_json {
                 listing::json_foot(out);
@@ -54,7 +54,7 @@ impl Wanted {
         }
     }
 
-    fn framed(&self, out: &mut Room, write: impl FnOnce(&mut Room)) {
+    fn framed(&self, out: &mut FixedBuf, write: impl FnOnce(&mut FixedBuf)) {
         if self.is_chunked {
             out.chunk(write);
         } else {
@@ -159,7 +159,7 @@ impl Worker {
         let mut skip = connection.skip;
         let mut head = 0;
         if connection.stage == Stage::Head {
-            let mut room = Room::new(&mut self.buffer);
+            let mut room = FixedBuf::new(&mut self.buffer);
             wanted.head(&mut room);
             head = room.used();
             self.buffer.copy_within(usize::from(skip)..head, 0);
@@ -238,7 +238,7 @@ impl Worker {
         let connection = self.connections.get(slot);
         let file = self.files.get(connection.file);
         let last = connection.is_limited.then_some(&file.name[..]);
-        let mut room = Room::new(&mut self.buffer);
+        let mut room = FixedBuf::new(&mut self.buffer);
         wanted.foot(&mut room, connection.rows, last);
         let (skip, size) = (usize::from(connection.skip), room.used());
         match sys::send(connection.socket.raw(), &self.buffer[skip..size], false) {

@@ -11,7 +11,7 @@ use crate::http::page;
 use crate::http::parts::Parts;
 use crate::http::path::{self, Path};
 use crate::http::{
-    Encoding, Field, Method, OWN, Outcome, Ranges, Refusal, Request, Room, Sink, Status,
+    Encoding, Field, FixedBuf, Method, OWN, Outcome, Output, Ranges, Refusal, Request, Status,
     Validators, accepted, evaluate, range,
 };
 use crate::limits::CACHED_BODY_BYTES;
@@ -60,12 +60,18 @@ impl<'a> Responder<'a> {
             wants_html: refusal.accepts_html,
         };
         let manner = self.manner(false, false);
-        error(refusal.status, &manner, reader, &mut Room::new(out), |_| {})
+        error(
+            refusal.status,
+            &manner,
+            reader,
+            &mut FixedBuf::new(out),
+            |_| {},
+        )
     }
 
     /// Answers a request. It blocks while the card is asked for what the cache lacks.
     pub(crate) fn respond(&mut self, request: &Request, out: &mut [u8]) -> Response {
-        let out = &mut Room::new(out);
+        let out = &mut FixedBuf::new(out);
         let keep_alive = request.keep_alive && self.keeps && !self.is_busy;
         let manner = &self.manner(request.is_http10, keep_alive);
         let reader = || Reader::of(request);
@@ -133,7 +139,12 @@ impl<'a> Responder<'a> {
     }
 
     /// Answers for a path that is not there.
-    fn respond_missing(&mut self, request: &Request, manner: &Manner, out: &mut Room) -> Response {
+    fn respond_missing(
+        &mut self,
+        request: &Request,
+        manner: &Manner,
+        out: &mut FixedBuf,
+    ) -> Response {
         let fallback = self.setting.site.fallback.as_ref();
         if let Some((file, is_error)) = fallback
             && let Ok(Located::File(served)) = self.locate(file.as_bytes(), false, request)
@@ -154,7 +165,7 @@ impl<'a> Responder<'a> {
         path: &Path,
         manner: &Manner,
         reader: Reader,
-        out: &mut Room,
+        out: &mut FixedBuf,
     ) -> Response {
         if path.bytes != b"-/health" || path.is_folder {
             return error(Status::NOT_FOUND, manner, reader, out, |_| {});
@@ -180,7 +191,7 @@ impl<'a> Responder<'a> {
         request: &Request,
         mut found: Found,
         manner: &Manner,
-        out: &mut Room,
+        out: &mut FixedBuf,
     ) -> Response {
         let reader = Reader::of(request);
         let query = match Query::parse(request.query.unwrap_or_default()) {
@@ -251,7 +262,7 @@ impl<'a> Responder<'a> {
         served: Served,
         status: Status,
         manner: &Manner,
-        out: &mut Room,
+        out: &mut FixedBuf,
     ) -> Response {
         let file = self.files.get(served.file);
         let size = file.size;
@@ -318,7 +329,7 @@ impl<'a> Responder<'a> {
 
     /// Puts a small body behind its head, or says where it comes from. The file is given back where
     /// nothing more is sent of it.
-    fn body(&mut self, served: &Served, extent: Extent, is_head: bool, out: &mut Room) -> Body {
+    fn body(&mut self, served: &Served, extent: Extent, is_head: bool, out: &mut FixedBuf) -> Body {
         let (offset, size) = match extent {
             Extent::Whole(size) => (0, size),
             Extent::Part(range, _) => (range.first, range.size),
@@ -334,7 +345,7 @@ impl<'a> Responder<'a> {
 
     /// Puts bytes of a small file into `out`: from memory, or from the page cache; false if that
     /// cannot be done without waiting.
-    fn put_small(&mut self, served: &Served, offset: u64, size: u64, out: &mut Room) -> bool {
+    fn put_small(&mut self, served: &Served, offset: u64, size: u64, out: &mut FixedBuf) -> bool {
         if size > CACHED_BODY_BYTES as u64 {
             return false;
         }

@@ -1,6 +1,6 @@
 //! The query of a listing: a link that is made of it asks for the same, and can stand in a page.
 
-use trainyard::http::Sink;
+use trainyard::http::Output;
 use trainyard::http::listing::Query;
 
 /// The bytes are a query; after the first NUL, the name of an entry.
@@ -40,7 +40,7 @@ fn is_sound(query: &Query) {
 
 struct Link(Vec<u8>);
 
-impl Sink for Link {
+impl Output for Link {
     fn put(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
