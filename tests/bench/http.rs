@@ -1,4 +1,4 @@
-//! trainyard against nginx and lighttpd over HTTP: the README's tables.
+//! trainyard against nginx and lighttpd over HTTP: the tables of src/README.md.
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};

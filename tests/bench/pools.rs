@@ -1,4 +1,4 @@
-//! The process pool against the thread pool: the README's table.
+//! The process pool against the thread pool: the table of src/README.md.
 
 use std::net::TcpStream;
 use std::path::Path;
@@ -32,8 +32,8 @@ pub fn run(rounds: usize) {
     random_file(&small, 2, SMALL_BYTES);
 
     table::print_conditions(rounds);
-    println!("\n| two workers each | process pool | thread pool | ratio |");
-    println!("| --- | ---: | ---: | ---: |");
+    println!("\n| the thread pool, two workers; the process pool = 1 | ratio | 1 is |");
+    println!("| --- | ---: | ---: |");
     let busy = connections(
         &small,
         rounds,
@@ -43,32 +43,30 @@ pub fn run(rounds: usize) {
     );
     let quiet = connections(&small, rounds, QUIET_CONNECTIONS, 1, QUIET_TIME);
     let gigabyte = downloads(&large, rounds);
-    let print_cpu = |what: &str, costs: &Rounds, unit: f64| {
-        let ms = [0, 1].map(|pool| format!("{:.0}", 1e3 * unit * costs.median(pool, Cost::cpu)));
+    let print_cpu = |what: &str, costs: &Rounds, unit: f64, of: &str| {
+        let ms = 1e3 * unit * costs.median(0, Cost::cpu);
         let ratio = costs.ratio(1, 0, Cost::cpu);
-        println!("| CPU ms {what} | {} | {} | {ratio:.2} |", ms[0], ms[1]);
+        println!("| CPU per {what} | {ratio:.2} | {ms:.0} ms per {of} |");
     };
-    print_cpu("per 10,000 connections, many at once", &busy, 1e4);
-    print_cpu("per 10,000 connections, each alone", &quiet, 1e4);
-    print_cpu("per GB to one client", &gigabyte, 1e9);
+    print_cpu("connection, many at once", &busy, 1e4, "10,000");
+    print_cpu("connection, each alone", &quiet, 1e4, "10,000");
+    print_cpu("byte to one client", &gigabyte, 1e9, "GB");
 
     let [processes, threads] = POOLS.map(|pool| Holding::of(pool, &small));
-    println!(
-        "| connections held at once | {} | {} | |",
-        processes.held, threads.held
-    );
     for (index, held) in HELD.iter().enumerate() {
         let kib = [processes.memory_kib[index], threads.memory_kib[index]];
         let ratio = kib[1] as f64 / kib[0] as f64;
         println!(
-            "| memory (PSS) with {held} connections, KiB | {} | {} | {ratio:.2} |",
-            kib[0], kib[1]
+            "| memory (PSS) with {held} connections | {ratio:.2} | {} KiB |",
+            kib[0]
         );
     }
-    let [process, thread] = POOLS.map(|pool| crash(pool, &small));
     println!(
-        "| a crash takes with it, of {CRASH_CONNECTIONS} connections | {process} | {thread} |"
+        "\nConnections held at once: {} and {}.",
+        processes.held, threads.held
     );
+    let [process, thread] = POOLS.map(|pool| crash(pool, &small));
+    println!("A crash takes with it, of {CRASH_CONNECTIONS} connections: {process}; {thread}.");
 }
 
 fn start(pool: Pool, root: &Path) -> Server {
@@ -176,5 +174,5 @@ fn crash(pool: Pool, small: &Path) -> String {
     let lost = held.iter().filter(|stream| !is_open(stream)).count();
     drop(hold(&server, small, 1));
     server.stop();
-    format!("{lost}; replaced within {} ms", took.as_millis())
+    format!("{lost}, replaced within {} ms", took.as_millis())
 }

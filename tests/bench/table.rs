@@ -1,4 +1,5 @@
-//! What the README can show: Markdown tables.
+//! What src/README.md can show: Markdown tables. What is compared stands in one column only, so that no two
+//! of them seem to say different things.
 
 use super::measure::{Cost, Rounds};
 
@@ -44,39 +45,38 @@ pub fn print_conditions(rounds: usize) {
 /// Prints the train's table. Returns the push train's throughput as a multiple of one send() per
 /// car, and as a part of sendfile.
 pub fn print_trains(rounds: &Rounds) -> (f64, f64) {
+    let push = |other| rounds.ratio(PUSH, other, Cost::rate);
     println!(
-        "\n| one client, a large cached file | MB/s | of one send() per car | of the same, gathered | of sendfile | CPU ms per GB | of sendfile |"
+        "\n| a large cached file to one client | throughput, one `send()` per car = 1 | CPU per byte, bare `sendfile` = 1 |"
     );
-    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
+    println!("| --- | ---: | ---: |");
     for (server, name) in TRAINS.iter().enumerate() {
         println!(
-            "| {name} | {:.0} | {:.2} | {:.2} | {:.2} | {:.0} | {:.2} |",
-            rounds.median(server, Cost::rate) / 1e6,
+            "| {name} | {:.2} | {:.2} |",
             rounds.ratio(server, SEND_PER_CAR, Cost::rate),
-            rounds.ratio(server, SEND_GATHERED, Cost::rate),
-            rounds.ratio(server, SENDFILE, Cost::rate),
-            rounds.median(server, Cost::cpu) * 1e12,
             rounds.ratio(server, SENDFILE, Cost::cpu),
         );
     }
-    (
-        rounds.ratio(PUSH, SEND_PER_CAR, Cost::rate),
-        rounds.ratio(PUSH, SENDFILE, Cost::rate),
-    )
+    println!(
+        "\n1 is {:.0} MB/s, and {:.0} ms per GB. trainyard's push has {:.2} of the throughput of one `send()` per \
+         car that the kernel gathers, and {:.2} of that of bare `sendfile`.",
+        rounds.median(SEND_PER_CAR, Cost::rate) / 1e6,
+        rounds.median(SENDFILE, Cost::cpu) * 1e12,
+        push(SEND_GATHERED),
+        push(SENDFILE),
+    );
+    (push(SEND_PER_CAR), push(SENDFILE))
 }
 
 /// Prints the connections' table.
 pub fn print_connections(rounds: &Rounds) {
-    println!(
-        "\n| short connections, a file of one car | connections per s | CPU ms per 10,000 | of direct |"
-    );
-    println!("| --- | ---: | ---: | ---: |");
+    println!("\n| CPU of a short connection, a file of one car | accepted directly = 1 | 1 is |");
+    println!("| --- | ---: | ---: |");
     for (server, (name, direct)) in CONNECTIONS.iter().enumerate() {
         println!(
-            "| {name} | {:.0} | {:.0} | {:.2} |",
-            rounds.median(server, Cost::rate),
-            rounds.median(server, Cost::cpu) * 1e7,
+            "| {name} | {:.2} | {:.0} ms per 10,000 |",
             rounds.ratio(server, *direct, Cost::cpu),
+            rounds.median(*direct, Cost::cpu) * 1e7,
         );
     }
     println!();
