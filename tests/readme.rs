@@ -48,8 +48,8 @@ const ELSEWHERE: [(&str, &str); 25] = [
     ("sudo cp", "tests/http_host/proxy.rs"),
     ("sudo systemctl reload haproxy", "tests/http_host/proxy.rs"),
     ("board/deb", "tests/package"),
-    ("scp ", "tests/package"),
-    ("ssh ", "tests/package"),
+    ("scp", "tests/package"),
+    ("ssh", "tests/package"),
     ("sudo apt", "tests/package"),
     ("sudo systemctl", "tests/package"),
     ("journalctl", "tests/package"),
@@ -238,10 +238,13 @@ fn output(mut command: Command, what: &str) -> String {
     told
 }
 
+/// The entry for a command that begins with its words.
 fn elsewhere(command: &str) -> Option<&'static (&'static str, &'static str)> {
-    ELSEWHERE
-        .iter()
-        .find(|(begin, _)| command.starts_with(begin))
+    let begins_with = |begin: &str| {
+        let rest = command.strip_prefix(begin);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    };
+    ELSEWHERE.iter().find(|(begin, _)| begins_with(begin))
 }
 
 #[test]
@@ -282,8 +285,18 @@ fn what_runs_elsewhere_is_in_a_text_and_has_its_test() {
         .flat_map(|name| steps(name, &text_of(name)))
         .collect();
     for (begin, test) in &ELSEWHERE {
-        let is_there = steps.iter().any(|step| step.command.starts_with(begin));
-        assert!(is_there, "no text has a command that begins with {begin:?}");
+        let is_it =
+            |step: &&Step| elsewhere(&step.command).is_some_and(|(other, _)| other == begin);
+        let step = steps.iter().find(is_it);
+        let step = step.unwrap_or_else(|| panic!("no command of a text begins with {begin:?}"));
+        // What it starts may be a script of the project.
+        let mut words = step.command.split(' ');
+        let program = words.find(|word| !word.contains('=')).unwrap();
+        assert!(
+            !program.contains('/') || top().join(program).exists(),
+            "{}: {program} is not there",
+            step.command
+        );
         assert!(top().join(test).exists(), "{begin}: {test} is not there");
     }
 }
