@@ -1,4 +1,5 @@
-//! The links of the READMEs: what is within the project must be there, a heading too.
+//! What the READMEs refer to must be there: where their links lead within the project, headings too, and the
+//! files that the first column of a table names.
 
 use std::path::Path;
 
@@ -33,7 +34,27 @@ fn anchors(text: &str) -> Vec<String> {
     anchors
 }
 
-/// Asserts that all links of the README `name` lead somewhere. Returns how many there are.
+/// The files that the rows of tables are about: the line, and the path as written.
+fn files(text: &str) -> Vec<(usize, &str)> {
+    let mut files = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let Some(row) = line.strip_prefix("| ") else {
+            continue;
+        };
+        let cell = row.split(" |").next().unwrap();
+        // Every second piece stands between two backquotes.
+        for word in cell.split('`').skip(1).step_by(2) {
+            let is_path = word.ends_with('/') || word.contains('.');
+            if is_path && !word.contains(['*', ' ']) && !word.starts_with('-') {
+                files.push((index + 1, word));
+            }
+        }
+    }
+    files
+}
+
+/// Asserts that all links of the README `name` lead somewhere, and that its files are there. Returns
+/// how many there are.
 #[track_caller]
 pub(super) fn check(top: &Path, name: &str, text: &str) -> usize {
     let links = links(text);
@@ -50,13 +71,20 @@ pub(super) fn check(top: &Path, name: &str, text: &str) -> usize {
             assert!(is_there, "{name}:{line}: {target} has no such heading");
         }
     }
-    links.len()
+    let files = files(text);
+    for (line, path) in &files {
+        let file = top.join(name).parent().unwrap().join(path);
+        assert!(file.exists(), "{name}:{line}: {path} is not there");
+    }
+    links.len() + files.len()
 }
 
 #[test]
-fn headings_and_links_are_found() {
+fn headings_links_and_files_are_found() {
     let text =
         "# TLS and HTTP/2\n```sh\n# none\n```\n### Pi Zero, Pi 1\n[a](b.md#c), [d](https://e/f)\n";
     assert_eq!(anchors(text), ["tls-and-http2", "pi-zero-pi-1"]);
     assert_eq!(links(text), [(6, "b.md#c")]);
+    let table = "| where | what |\n| --- | --- |\n| `a.rs`, `b/` | `c.rs` |\n| `--d` | `*.rs` |\n";
+    assert_eq!(files(table), [(3, "a.rs"), (3, "b/")]);
 }
