@@ -2,7 +2,6 @@
 //!
 //! RFC 9110 says what requests mean, RFC 9112 how they look on the wire, RFC 3986 what a path is.
 
-pub mod answer;
 mod boundary;
 pub mod condition;
 pub mod date;
@@ -15,6 +14,7 @@ pub mod parts;
 pub mod path;
 pub mod range;
 pub mod request;
+pub mod response_head;
 mod site;
 mod status;
 mod text;

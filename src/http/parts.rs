@@ -1,9 +1,9 @@
 //! Several ranges in one answer, as `multipart/byteranges` (RFC 9110 section 14.6): the body as a
 //! function of position, so that its sending can stop and go on anywhere.
 
-use super::answer;
 use super::boundary::put_boundary;
 use super::range::Range;
+use super::response_head;
 use super::{FixedBuf, Output, Tag};
 
 /// Bytes of the longest text between two parts.
@@ -65,7 +65,7 @@ impl Parts<'_> {
             out.put(b"\r\nContent-Type: ");
             out.text(self.content_type);
             out.put(b"\r\n");
-            answer::content_range(out, range, self.file_size);
+            response_head::content_range(out, range, self.file_size);
             out.put(b"\r\n");
         })
     }

@@ -1,9 +1,9 @@
 //! Answers over HTTP that are made and not read from a file: errors, redirects, and the like.
 
 use super::response::{Body, Response};
-use crate::http::answer::{self, Manner};
 use crate::http::page;
 use crate::http::path::{self, Path};
+use crate::http::response_head::{self, Manner};
 use crate::http::{self, Field, FixedBuf, Method, Output, Request, Site, Status, prefers_html};
 use crate::limits::RETRY_AFTER_S;
 use crate::sys;
@@ -76,7 +76,8 @@ pub(crate) fn error(
 
 /// The answer of a server that is full, or stops, or has no card.
 pub(crate) fn busy(manner: &Manner, reader: Reader, out: &mut FixedBuf) -> Response {
-    let retry = |out: &mut FixedBuf| answer::number(out, "Retry-After", RETRY_AFTER_S.into());
+    let retry =
+        |out: &mut FixedBuf| response_head::number(out, "Retry-After", RETRY_AFTER_S.into());
     page_of(Status::UNAVAILABLE, manner, reader, out, retry, |out| {
         page::busy_page(out, reader.wants_html, RETRY_AFTER_S);
     })
@@ -94,7 +95,7 @@ pub(crate) fn page_of(
     let mut text = FixedBuf::new(&mut bytes);
     write(&mut text);
     let size = text.used();
-    answer::begin(out, status, manner);
+    response_head::begin(out, status, manner);
     if reader.wants_html {
         out.put(b"Content-Type: text/html; charset=utf-8\r\nContent-Security-Policy: ");
         out.text(page::CONTENT_SECURITY_POLICY);
@@ -103,8 +104,8 @@ pub(crate) fn page_of(
     }
     out.put(b"\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n");
     fields(out);
-    answer::number(out, "Content-Length", size as u64);
-    answer::end_made(out, manner);
+    response_head::number(out, "Content-Length", size as u64);
+    response_head::end_made(out, manner);
     let head = out.used();
     if !reader.is_head {
         out.put(&bytes[..size]);
@@ -113,15 +114,16 @@ pub(crate) fn page_of(
 }
 
 pub(crate) fn options(manner: &Manner, out: &mut FixedBuf) -> Response {
-    answer::begin(out, Status::NO_CONTENT, manner);
+    response_head::begin(out, Status::NO_CONTENT, manner);
     out.put(ALLOW);
-    answer::end(out, manner);
+    response_head::end(out, manner);
     made(Status::NO_CONTENT, manner, out, out.used())
 }
 
 /// The answer while the root, or a folder, cannot be read.
 pub(crate) fn unreadable(manner: &Manner, reader: Reader, out: &mut FixedBuf) -> Response {
-    let retry = |out: &mut FixedBuf| answer::number(out, "Retry-After", RETRY_AFTER_S.into());
+    let retry =
+        |out: &mut FixedBuf| response_head::number(out, "Retry-After", RETRY_AFTER_S.into());
     page_of(Status::UNAVAILABLE, manner, reader, out, retry, |out| {
         let (status, reason) = (Status::UNAVAILABLE.0, Status::UNAVAILABLE.reason());
         let detail = "The folder cannot be read now. Try again in a while.";

@@ -5,11 +5,11 @@ use super::generated::{
 };
 use super::response::{Body, Moment, Response};
 use crate::files::{Cache, File, Files, Found, Located, Served, read_folder, seek};
-use crate::http::answer::{self, Extent, Manner, Representation};
 use crate::http::listing::Query;
 use crate::http::page;
 use crate::http::parts::Parts;
 use crate::http::path::{self, Path};
+use crate::http::response_head::{self, Extent, Manner, Representation};
 use crate::http::{
     Encoding, Field, FixedBuf, Method, OWN, Outcome, Output, Ranges, Refusal, Request, Status,
     Validators, accepted, evaluate, range,
@@ -174,10 +174,10 @@ impl<'a> Responder<'a> {
             self.setting.gauges.report_fault();
             return unreadable(manner, reader, out);
         }
-        answer::begin(out, Status::OK, manner);
+        response_head::begin(out, Status::OK, manner);
         out.put(b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n");
-        answer::number(out, "Content-Length", page::HEALTHY.len() as u64);
-        answer::end_made(out, manner);
+        response_head::number(out, "Content-Length", page::HEALTHY.len() as u64);
+        response_head::end_made(out, manner);
         let head = out.used();
         if !reader.is_head {
             out.text(page::HEALTHY);
@@ -230,7 +230,7 @@ impl<'a> Responder<'a> {
             keep_alive: manner.keep_alive && !manner.is_http10,
             ..*manner
         };
-        answer::begin(out, Status::OK, manner);
+        response_head::begin(out, Status::OK, manner);
         if query.wants_json(request) {
             out.put(b"Content-Type: application/json\r\n");
         } else {
@@ -242,7 +242,7 @@ impl<'a> Responder<'a> {
         if !manner.is_http10 {
             out.put(b"Transfer-Encoding: chunked\r\n");
         }
-        answer::end_made(out, manner);
+        response_head::end_made(out, manner);
         let head = out.used();
         let body = if reader.is_head {
             self.files.release(folder);
@@ -296,7 +296,7 @@ impl<'a> Responder<'a> {
                 } else {
                     Status::PRECONDITION_FAILED
                 };
-                answer::file_unsent(out, status, manner, &representation);
+                response_head::file_unsent(out, status, manner, &representation);
                 return made(status, manner, out, out.used());
             }
         };
@@ -317,7 +317,7 @@ impl<'a> Responder<'a> {
                 return unsatisfiable(size, manner, Reader::of(request), out);
             }
         };
-        answer::file(out, status, manner, &representation, extent);
+        response_head::file(out, status, manner, &representation, extent);
         let head = out.used();
         let is_head = request.method == Method::Head;
         let body = self.body(&served, extent, is_head, out);
