@@ -41,7 +41,7 @@ pub enum Extent {
     /// One range of so many bytes.
     Part(Range, u64),
     /// Several ranges, as a body of so many bytes.
-    Parts(u64),
+    Multipart(u64),
 }
 
 /// Writes the status line and the fields that every answer begins with.
@@ -95,7 +95,7 @@ pub fn file(
 ) {
     begin(out, status, manner);
     validators(out, file);
-    if let Extent::Parts(_) = extent {
+    if let Extent::Multipart(_) = extent {
         out.put(b"Content-Type: multipart/byteranges; boundary=");
         put_boundary(out, file.tag);
     } else {
@@ -117,7 +117,7 @@ pub fn file(
             content_range(out, &range, size);
             number(out, "Content-Length", range.size);
         }
-        Extent::Parts(size) => number(out, "Content-Length", size),
+        Extent::Multipart(size) => number(out, "Content-Length", size),
     }
     end(out, manner);
 }

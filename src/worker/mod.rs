@@ -388,7 +388,7 @@ impl Worker {
             }
             Phase::Asking => self.ask(turns, slot),
             Phase::Page => self.list_page(turns, slot),
-            Phase::Parts => self.send_parts(turns, slot),
+            Phase::Multipart => self.send_multipart(turns, slot),
             Phase::Answering => self.answer(turns, slot),
             Phase::Listing => self.list(turns, slot),
             Phase::Acknowledging => self.acknowledge(slot),

@@ -28,7 +28,7 @@ pub(crate) enum Phase {
     /// Sends the bytes of its layout.
     Answering,
     /// Sends several ranges of a file, as the request says that is kept.
-    Parts,
+    Multipart,
     /// Sends the listing of a folder over HTTP, as the request says that is kept.
     Page,
     /// Sends the listing of a folder whose head is sent.

@@ -213,7 +213,7 @@ impl Worker {
     fn let_go(&mut self, body: Body) {
         match body {
             Body::None => {}
-            Body::File(file, ..) | Body::Parts(file, _) | Body::Listing(file) => {
+            Body::File(file, ..) | Body::Multipart(file, _) | Body::Listing(file) => {
                 self.files.release(file)
             }
         }
@@ -275,7 +275,7 @@ impl Worker {
             self.log_answers(slot, received, batch, whole);
         }
         // A request is kept while its answer depends on it, or will be logged.
-        let depends = matches!(response.body, Body::Parts(..) | Body::Listing(..));
+        let depends = matches!(response.body, Body::Multipart(..) | Body::Listing(..));
         let keeps = depends || (is_logged && !is_whole);
         let start = if keeps { last.request } else { batch.used };
         self.keep_from(slot, start, received);
@@ -300,10 +300,10 @@ impl Worker {
                     sys::cork(self.connections.get(slot).socket.raw(), true);
                 }
             }
-            Body::Parts(file, encoding) => {
+            Body::Multipart(file, encoding) => {
                 self.begin(turns, slot, ResponseLayout::NOTHING, file);
                 let connection = self.connections.get(slot);
-                (connection.phase, connection.encoding) = (Phase::Parts, encoding);
+                (connection.phase, connection.encoding) = (Phase::Multipart, encoding);
             }
             Body::Listing(folder) => {
                 self.begin(turns, slot, ResponseLayout::NOTHING, folder);

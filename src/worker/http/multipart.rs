@@ -2,7 +2,7 @@
 
 use super::requests::Received;
 use super::respond::{ranges, validators};
-use crate::http::parts::{Parts, Piece};
+use crate::http::multipart::{Multipart, Segment};
 use crate::http::{self, Ranges, content_type};
 use crate::limits::BOARD;
 use crate::sys::{self, Errno};
@@ -11,7 +11,7 @@ use crate::worker::{Step, Turns, Worker};
 
 impl Worker {
     /// Sends what it can of the parts, which the request names that is kept.
-    pub(crate) fn send_parts(&mut self, turns: &Turns, slot: Slot) -> Step {
+    pub(crate) fn send_multipart(&mut self, turns: &Turns, slot: Slot) -> Step {
         self.await_client(turns, slot);
         let received = match self.receive_requests(slot) {
             Ok(received) => received,
@@ -22,17 +22,17 @@ impl Worker {
             if self.connections.get(slot).sent - start >= BOARD.turn_bytes as u64 {
                 break Step::Again;
             }
-            let sent = match self.piece(slot, &received) {
+            let sent = match self.segment(slot, &received) {
                 None => return Step::End,
-                Some(Piece::Done) => {
+                Some(Segment::Done) => {
                     self.keep_from(slot, 0, &received);
                     return self.answered(turns, slot);
                 }
-                Some(Piece::Text(text, at)) => {
+                Some(Segment::Text(text, at)) => {
                     let socket = self.connections.get(slot).socket.raw();
                     sys::send(socket, &text.as_bytes()[at..], true)
                 }
-                Some(Piece::Data(offset, size)) => self.send_bytes(slot, offset, size),
+                Some(Segment::Data(offset, size)) => self.send_bytes(slot, offset, size),
             };
             match sent {
                 Ok(sent_now) => {
@@ -52,7 +52,7 @@ impl Worker {
     }
 
     /// What lies at a connection's position.
-    fn piece(&mut self, slot: Slot, received: &Received) -> Option<Piece> {
+    fn segment(&mut self, slot: Slot, received: &Received) -> Option<Segment> {
         let connection = self.connections.get(slot);
         let request = http::parse(&self.input[..received.size]).ok().flatten()?;
         let file = self.files.get(connection.file);
@@ -61,7 +61,7 @@ impl Worker {
         };
         let encoding = connection.encoding;
         let name = &file.name[..file.name.len() - encoding.suffix().len()];
-        let parts = Parts {
+        let parts = Multipart {
             ranges: &ranges,
             file_size: file.size,
             content_type: content_type(name),

@@ -6,8 +6,8 @@ use super::generated::{
 use super::response::{Body, Moment, Response};
 use crate::files::{Cache, File, Files, Found, Located, Served, read_folder, seek};
 use crate::http::listing::Query;
+use crate::http::multipart::Multipart;
 use crate::http::page;
-use crate::http::parts::Parts;
 use crate::http::path::{self, Path};
 use crate::http::response_head::{self, Extent, Manner, Representation};
 use crate::http::{
@@ -304,13 +304,13 @@ impl<'a> Responder<'a> {
             Ranges::Whole => (status, Extent::Whole(size)),
             Ranges::One(range) => (Status::PARTIAL, Extent::Part(*range, size)),
             Ranges::Several(ranges) => {
-                let parts = Parts {
+                let parts = Multipart {
                     ranges,
                     file_size: size,
                     content_type: served.content_type,
                     tag: &tag,
                 };
-                (Status::PARTIAL, Extent::Parts(parts.size()))
+                (Status::PARTIAL, Extent::Multipart(parts.size()))
             }
             Ranges::Unsatisfiable => {
                 self.files.release(served.file);
@@ -333,8 +333,10 @@ impl<'a> Responder<'a> {
         let (offset, size) = match extent {
             Extent::Whole(size) => (0, size),
             Extent::Part(range, _) => (range.first, range.size),
-            Extent::Parts(_) if !is_head => return Body::Parts(served.file, served.encoding),
-            Extent::Parts(_) => (0, 0),
+            Extent::Multipart(_) if !is_head => {
+                return Body::Multipart(served.file, served.encoding);
+            }
+            Extent::Multipart(_) => (0, 0),
         };
         if size > 0 && !is_head && !self.put_small(served, offset, size, out) {
             return Body::File(served.file, offset, size);

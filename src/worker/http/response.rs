@@ -33,7 +33,7 @@ pub(crate) enum Body {
     /// Bytes of a file: from this offset, so many.
     File(FileSlot, u64, u64),
     /// Several parts of a file, as the request says.
-    Parts(FileSlot, Encoding),
+    Multipart(FileSlot, Encoding),
     /// The entries of a folder, as the request says.
     Listing(FileSlot),
 }

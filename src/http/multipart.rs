@@ -10,7 +10,7 @@ use super::{FixedBuf, Output, Tag};
 const TEXT_BYTES: usize = 384;
 
 /// A body of several parts.
-pub struct Parts<'a> {
+pub struct Multipart<'a> {
     /// The ranges, two or more.
     pub ranges: &'a [Range],
     /// Bytes of the file.
@@ -32,7 +32,7 @@ pub struct Text {
     clippy::large_enum_variant,
     reason = "there is no heap to put a text on"
 )]
-pub enum Piece {
+pub enum Segment {
     /// Text, from its byte with this number on.
     Text(Text, usize),
     /// Bytes of the file: the first one's offset, and how many follow in this part.
@@ -57,7 +57,7 @@ impl Text {
     }
 }
 
-impl Parts<'_> {
+impl Multipart<'_> {
     fn head(&self, range: &Range) -> Text {
         Text::new(|out| {
             out.put(b"\r\n--");
@@ -87,27 +87,27 @@ impl Parts<'_> {
 
     /// What lies at `position` of the body.
     #[must_use]
-    pub fn at(&self, position: u64) -> Piece {
+    pub fn at(&self, position: u64) -> Segment {
         let mut start = 0;
         for range in self.ranges {
             let head = self.head(range);
             let data = start + head.size as u64;
             if position < data {
-                return Piece::Text(head, (position - start) as usize);
+                return Segment::Text(head, (position - start) as usize);
             }
             if position < data + range.size {
                 let within = position - data;
-                return Piece::Data(range.first + within, range.size - within);
+                return Segment::Data(range.first + within, range.size - within);
             }
             start = data + range.size;
         }
         let end = self.end();
         let within = (position - start) as usize;
         if within < end.size {
-            Piece::Text(end, within)
+            Segment::Text(end, within)
         } else {
             assert_eq!(within, end.size, "nothing lies behind the end");
-            Piece::Done
+            Segment::Done
         }
     }
 }
