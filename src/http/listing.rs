@@ -9,7 +9,7 @@ mod query;
 pub use json::{json_foot, json_head, json_row};
 pub use query::{BadQuery, Format, Query};
 
-use super::page::{put_start, put_style};
+use super::document::{LISTING_STYLE, put_start, put_style};
 use super::text::{Moment, Output, put_html, put_size, put_url};
 use crate::entry::{By, Entry, Order};
 
@@ -22,8 +22,6 @@ pub const FOOT_BYTES_MAX: usize = 6 * 1024;
 
 /// Folders that are links above the title: of a deeper path the uppermost one and the last ones.
 const CRUMBS_MAX: usize = 16;
-
-pub(super) const STYLE: &str = include_str!("listing/listing.css");
 
 /// What a page says above its entries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,7 +40,7 @@ pub fn head(out: &mut impl Output, path: &[u8], query: &Query, note: Option<Note
         (path, name)
     };
     put_start(out, title, None);
-    put_style(out, STYLE);
+    put_style(out, LISTING_STYLE);
     out.text("</head>\n<body>\n");
     put_crumbs(out, path);
     out.text("<h1><bdi>");

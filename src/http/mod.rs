@@ -5,12 +5,13 @@
 mod boundary;
 pub mod condition;
 pub mod date;
+pub mod document;
 pub mod encoding;
+pub mod error_page;
 mod list;
 pub mod listing;
 pub mod media;
 pub mod multipart;
-pub mod page;
 pub mod path;
 pub mod range;
 pub mod request;
@@ -30,3 +31,6 @@ pub use status::Status;
 pub use text::{FixedBuf, Output};
 
 pub use crate::limits::{HTTP_HEAD_BYTES_MAX as HEAD_BYTES_MAX, RANGES_MAX};
+
+/// The answer to a question for the server's health.
+pub const HEALTHY: &str = "ok\n";

@@ -1,10 +1,10 @@
 //! Answers over HTTP that are made and not read from a file: errors, redirects, and the like.
 
 use super::response::{Body, Response};
-use crate::http::page;
 use crate::http::path::{self, Path};
 use crate::http::response_head::{self, Manner};
 use crate::http::{self, Field, FixedBuf, Method, Output, Request, Site, Status, prefers_html};
+use crate::http::{document, error_page};
 use crate::limits::RETRY_AFTER_S;
 use crate::sys;
 
@@ -70,7 +70,7 @@ pub(crate) fn error(
     fields: impl FnOnce(&mut FixedBuf),
 ) -> Response {
     page_of(status, manner, reader, out, fields, |out| {
-        page::error_page(out, status.0, status.reason(), reader.wants_html, "");
+        error_page::put(out, status.0, status.reason(), reader.wants_html, "");
     })
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn busy(manner: &Manner, reader: Reader, out: &mut FixedBuf) -> Respo
     let retry =
         |out: &mut FixedBuf| response_head::number(out, "Retry-After", RETRY_AFTER_S.into());
     page_of(Status::UNAVAILABLE, manner, reader, out, retry, |out| {
-        page::busy_page(out, reader.wants_html, RETRY_AFTER_S);
+        error_page::put_busy(out, reader.wants_html, RETRY_AFTER_S);
     })
 }
 
@@ -91,14 +91,14 @@ pub(crate) fn page_of(
     fields: impl FnOnce(&mut FixedBuf),
     write: impl FnOnce(&mut FixedBuf),
 ) -> Response {
-    let mut bytes = [0; page::PAGE_BYTES_MAX];
+    let mut bytes = [0; error_page::PAGE_BYTES_MAX];
     let mut text = FixedBuf::new(&mut bytes);
     write(&mut text);
     let size = text.used();
     response_head::begin(out, status, manner);
     if reader.wants_html {
         out.put(b"Content-Type: text/html; charset=utf-8\r\nContent-Security-Policy: ");
-        out.text(page::CONTENT_SECURITY_POLICY);
+        out.text(document::CONTENT_SECURITY_POLICY);
     } else {
         out.put(b"Content-Type: text/plain; charset=utf-8");
     }
@@ -127,7 +127,7 @@ pub(crate) fn unreadable(manner: &Manner, reader: Reader, out: &mut FixedBuf) ->
     page_of(Status::UNAVAILABLE, manner, reader, out, retry, |out| {
         let (status, reason) = (Status::UNAVAILABLE.0, Status::UNAVAILABLE.reason());
         let detail = "The folder cannot be read now. Try again in a while.";
-        page::error_page(out, status, reason, reader.wants_html, detail);
+        error_page::put(out, status, reason, reader.wants_html, detail);
     })
 }
 

@@ -7,13 +7,13 @@ use super::response::{Body, Moment, Response};
 use crate::files::{Cache, File, Files, Found, Located, Served, read_folder, seek};
 use crate::http::listing::Query;
 use crate::http::multipart::Multipart;
-use crate::http::page;
 use crate::http::path::{self, Path};
 use crate::http::response_head::{self, Extent, Manner, Representation};
 use crate::http::{
-    Encoding, Field, FixedBuf, Method, OWN, Outcome, Output, Ranges, Refusal, Request, Status,
-    Validators, accepted, evaluate, range,
+    Encoding, Field, FixedBuf, HEALTHY, Method, OWN, Outcome, Output, Ranges, Refusal, Request,
+    Status, Validators, accepted, evaluate, range,
 };
+use crate::http::{document, error_page};
 use crate::limits::CACHED_BODY_BYTES;
 use crate::sys::{self, Errno};
 use crate::train::Fault;
@@ -176,11 +176,11 @@ impl<'a> Responder<'a> {
         }
         response_head::begin(out, Status::OK, manner);
         out.put(b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n");
-        response_head::number(out, "Content-Length", page::HEALTHY.len() as u64);
+        response_head::number(out, "Content-Length", HEALTHY.len() as u64);
         response_head::end_made(out, manner);
         let head = out.used();
         if !reader.is_head {
-            out.text(page::HEALTHY);
+            out.text(HEALTHY);
         }
         made(Status::OK, manner, out, head)
     }
@@ -206,7 +206,7 @@ impl<'a> Responder<'a> {
                     |_| {},
                     |out| {
                         let (status, reason) = (400, Status::BAD_REQUEST.reason());
-                        page::error_page(out, status, reason, reader.wants_html, bad.reason);
+                        error_page::put(out, status, reason, reader.wants_html, bad.reason);
                     },
                 );
             }
@@ -235,7 +235,7 @@ impl<'a> Responder<'a> {
             out.put(b"Content-Type: application/json\r\n");
         } else {
             out.put(b"Content-Type: text/html; charset=utf-8\r\nContent-Security-Policy: ");
-            out.text(page::CONTENT_SECURITY_POLICY);
+            out.text(document::CONTENT_SECURITY_POLICY);
             out.put(b"\r\n");
         }
         out.put(b"X-Content-Type-Options: nosniff\r\nCache-Control: no-cache\r\nVary: Accept\r\n");

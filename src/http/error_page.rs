@@ -1,28 +1,16 @@
-//! Pages that are not a file: what every page starts with, and the small pages of errors.
+//! The small pages that say what went wrong.
 
+use super::document::put_start;
 use super::text::{Output, put_html};
-
-/// The `Content-Security-Policy` that all pages keep: no script, the two styles by their hashes, and
-/// nothing from elsewhere. The empty icon is a `data:` URL, so that browsers don't ask for one.
-pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; img-src data:; form-action 'self'; \
-     base-uri 'none'; frame-ancestors 'none'; \
-     style-src 'sha256-aGhy206voX6xkzfzrItPti+fcYvtZ1fW+Ods4GJbdOQ=' \
-     'sha256-Z6obCOuEUvJ1+ijKgbRtiEYVZ6HbxjQuq1R9K8fd4MI='";
-
-/// The answer to a question for the server's health.
-pub const HEALTHY: &str = "ok\n";
 
 /// Bytes of the longest error page whose detail has at most [`DETAIL_BYTES_MAX`].
 pub const PAGE_BYTES_MAX: usize = 4096;
 /// Bytes of a detail, in a page of at most [`PAGE_BYTES_MAX`].
 pub const DETAIL_BYTES_MAX: usize = 256;
 
-/// Colours and letters of all pages.
-const STYLE: &str = include_str!("page.css");
-
 /// Writes an error page: what the status means, in a sentence, and what can be done. `detail`, if it
 /// is not empty, says it in place of what is known of the status. As HTML, or as plain text.
-pub fn error_page(out: &mut impl Output, status: u16, reason: &str, html: bool, detail: &str) {
+pub fn put(out: &mut impl Output, status: u16, reason: &str, html: bool, detail: &str) {
     let meaning = if detail.is_empty() {
         meaning(status)
     } else {
@@ -33,7 +21,7 @@ pub fn error_page(out: &mut impl Output, status: u16, reason: &str, html: bool, 
 
 /// Writes the page for a server with no place free (503), which asks again by itself. The answer
 /// should say the same in its `Retry-After` field.
-pub fn busy_page(out: &mut impl Output, html: bool, retry_s: u32) {
+pub fn put_busy(out: &mut impl Output, html: bool, retry_s: u32) {
     let meaning = if html {
         "All places are taken. This page tries again by itself; there is nothing to do."
     } else {
@@ -71,29 +59,6 @@ fn put_page(
     out.text("</p>\n</body></html>\n");
 }
 
-/// Writes a document up to its style, behind which another can follow.
-pub(super) fn put_start(out: &mut impl Output, title: &[u8], reload_s: Option<u32>) {
-    out.text("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n");
-    out.text("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
-    out.text("<meta name=\"color-scheme\" content=\"light dark\">\n");
-    if let Some(reload_s) = reload_s {
-        out.text("<meta http-equiv=\"refresh\" content=\"");
-        out.number(reload_s.into(), 1);
-        out.text("\">\n");
-    }
-    out.text("<title>");
-    put_html(out, title);
-    out.text("</title><link rel=\"icon\" href=\"data:,\">\n");
-    put_style(out, STYLE);
-}
-
-/// Writes a style just as it is: its hash is in the policy.
-pub(super) fn put_style(out: &mut impl Output, style: &str) {
-    out.text("<style>");
-    out.text(style);
-    out.text("</style>");
-}
-
 /// What a status means to who reads the page, and what can be done.
 fn meaning(status: u16) -> &'static str {
     match status {
@@ -125,13 +90,11 @@ fn meaning(status: u16) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use sha2::{Digest, Sha256};
-
     use super::*;
 
     fn page(status: u16, html: bool, detail: &str) -> String {
         let mut bytes = Vec::new();
-        error_page(&mut bytes, status, "Not <Found>", html, detail);
+        put(&mut bytes, status, "Not <Found>", html, detail);
         assert!(bytes.len() <= PAGE_BYTES_MAX, "{}", bytes.len());
         String::from_utf8(bytes).unwrap()
     }
@@ -165,41 +128,12 @@ mod tests {
     #[test]
     fn the_page_of_a_full_server_reloads_by_itself() {
         let mut html = Vec::new();
-        busy_page(&mut html, true, 7);
+        put_busy(&mut html, true, 7);
         let html = String::from_utf8(html).unwrap();
         assert!(html.contains("<meta http-equiv=\"refresh\" content=\"7\">"));
         assert!(html.contains("<h1>503 Service Unavailable</h1>"));
         let mut plain = Vec::new();
-        busy_page(&mut plain, false, 7);
+        put_busy(&mut plain, false, 7);
         assert_eq!(plain.iter().filter(|byte| **byte == b'\n').count(), 2);
-    }
-
-    #[test]
-    fn the_policy_is_one_line_and_has_the_hashes_of_the_styles() {
-        assert!(!CONTENT_SECURITY_POLICY.contains(['\n', '\t']));
-        assert!(!CONTENT_SECURITY_POLICY.contains("  "));
-        for style in [STYLE, crate::http::listing::STYLE] {
-            assert!(!style.contains('<'), "it would end the element");
-            let source = format!("'sha256-{}'", base64(&Sha256::digest(style.as_bytes())));
-            assert!(CONTENT_SECURITY_POLICY.contains(&source), "{source}");
-        }
-    }
-
-    fn base64(bytes: &[u8]) -> String {
-        const DIGITS: &[u8; 64] =
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut text = String::new();
-        for group in bytes.chunks(3) {
-            let mut bits = [0; 4];
-            bits[1..=group.len()].copy_from_slice(group);
-            let bits = u32::from_be_bytes(bits);
-            for digit in 0..=group.len() {
-                text.push(DIGITS[(bits >> (18 - 6 * digit)) as usize & 63].into());
-            }
-        }
-        while !text.len().is_multiple_of(4) {
-            text.push('=');
-        }
-        text
     }
 }
