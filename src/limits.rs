@@ -118,7 +118,7 @@ pub const HTTP_FIELDS_MAX: usize = 64;
 pub const CONFIG_BYTES_MAX: usize = 16 * KIB;
 /// Bytes of the header lines that the command line adds to every answer.
 pub const HTTP_EXTRA_BYTES_MAX: usize = 2 * KIB;
-/// Bytes of the longest answer that is made and not read from a file: a redirect, or an error page.
+/// Bytes of the longest answer that is generated, not read from a file: a redirect, or an error page.
 pub const HTTP_MADE_BYTES_MAX: usize =
     HTTP_EXTRA_BYTES_MAX + HTTP_TARGET_BYTES_MAX + 3 * PATH_MAX + 4 * KIB;
 /// HTTP clients that are told at once that there is no place for them.

@@ -21,7 +21,7 @@ pub struct Multipart<'a> {
     pub tag: &'a Tag,
 }
 
-/// Text that is made, not read from the file.
+/// Text that is generated, not read from the file.
 pub struct Text {
     bytes: [u8; TEXT_BYTES],
     size: usize,

@@ -16,7 +16,7 @@ pub struct Manner<'a> {
     /// The header lines that the command line adds.
     pub extra: &'a [u8],
     /// The same for answers that say themselves how long they may be kept.
-    pub extra_made: &'a [u8],
+    pub extra_generated: &'a [u8],
 }
 
 /// What the head of a file says of it.
@@ -63,8 +63,8 @@ pub fn end(out: &mut impl Output, manner: &Manner) {
 }
 
 /// The same for an answer that has a `Cache-Control` of its own.
-pub fn end_made(out: &mut impl Output, manner: &Manner) {
-    end_with(out, manner, manner.extra_made);
+pub fn end_generated(out: &mut impl Output, manner: &Manner) {
+    end_with(out, manner, manner.extra_generated);
 }
 
 fn end_with(out: &mut impl Output, manner: &Manner, extra: &[u8]) {

@@ -41,7 +41,7 @@ pub struct Site {
     /// Header lines of every answer, each with its line end.
     pub extra: Vec<u8>,
     /// The same without `Cache-Control`, for answers that have one of their own.
-    pub extra_made: Vec<u8>,
+    pub extra_generated: Vec<u8>,
 }
 
 impl Default for Site {
@@ -53,7 +53,7 @@ impl Default for Site {
             dotfiles: false,
             access_log: false,
             extra: Vec::new(),
-            extra_made: Vec::new(),
+            extra_generated: Vec::new(),
         }
     }
 }
@@ -141,7 +141,7 @@ impl Site {
         let line = format!("{name}: {value}\r\n");
         self.extra.extend_from_slice(line.as_bytes());
         if !name.eq_ignore_ascii_case("cache-control") {
-            self.extra_made.extend_from_slice(line.as_bytes());
+            self.extra_generated.extend_from_slice(line.as_bytes());
         }
         if self.extra.len() > HTTP_EXTRA_BYTES_MAX {
             return wrong("all added headers together are too long");

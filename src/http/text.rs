@@ -254,9 +254,9 @@ impl Output for Vec<u8> {
 mod tests {
     use super::*;
 
-    fn made(make: impl FnOnce(&mut Vec<u8>)) -> String {
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut bytes = Vec::new();
-        make(&mut bytes);
+        write(&mut bytes);
         String::from_utf8(bytes).expect("pages are UTF-8")
     }
 
@@ -277,7 +277,7 @@ mod tests {
             (999_500_000_000_000_000, "1.0 EB"),
             (u64::MAX, "18.4 EB"),
         ] {
-            assert_eq!(made(|out| put_size(out, size)), expected);
+            assert_eq!(written(|out| put_size(out, size)), expected);
         }
     }
 
@@ -292,21 +292,21 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
             let ns = seconds * 1_000_000_000;
-            assert_eq!(made(|out| Moment::new(ns).put_rfc_3339(out)), expected);
+            assert_eq!(written(|out| Moment::new(ns).put_rfc_3339(out)), expected);
         }
         assert_eq!(
-            made(|out| Moment::new(1_795_525_530_999_999_999).put(out)),
+            written(|out| Moment::new(1_795_525_530_999_999_999).put(out)),
             "2026-11-24 13:05"
         );
-        assert!(made(|out| Moment::new(i64::MIN).put(out)).starts_with("1677-09-21"));
-        assert!(made(|out| Moment::new(i64::MAX).put(out)).starts_with("2262-04-11"));
+        assert!(written(|out| Moment::new(i64::MIN).put(out)).starts_with("1677-09-21"));
+        assert!(written(|out| Moment::new(i64::MAX).put(out)).starts_with("2262-04-11"));
     }
 
     #[test]
     fn every_day_of_many_years_follows_the_one_before() {
-        let mut before = made(|out| Moment::new(0).put_date(out));
+        let mut before = written(|out| Moment::new(0).put_date(out));
         for day in 1..100_000_i64 {
-            let date = made(|out| Moment::new(day * 86_400_000_000_000).put_date(out));
+            let date = written(|out| Moment::new(day * 86_400_000_000_000).put_date(out));
             let expected = after(&before);
             assert_eq!(date, expected);
             before = date;
@@ -336,21 +336,21 @@ mod tests {
 
     #[test]
     fn bytes_of_any_kind_can_be_shown() {
-        let shown = made(|out| put_html(out, b"a<b>&\"'\x01\x7f\xff\xc3\xa4\xc2\x85"));
+        let shown = written(|out| put_html(out, b"a<b>&\"'\x01\x7f\xff\xc3\xa4\xc2\x85"));
         assert_eq!(
             shown,
             "a&lt;b&gt;&amp;&quot;&#39;\u{2401}\u{2421}\u{fffd}ä\u{fffd}"
         );
         assert_eq!(
-            made(|out| put_html(out, "a\u{202e}gpj.exe".as_bytes())),
+            written(|out| put_html(out, "a\u{202e}gpj.exe".as_bytes())),
             "a\u{fffd}gpj.exe"
         );
         assert_eq!(
-            made(|out| put_url(out, b"a:b?#%/ \xff~")),
+            written(|out| put_url(out, b"a:b?#%/ \xff~")),
             "a%3Ab%3F%23%25%2F%20%FF~"
         );
         assert_eq!(
-            made(|out| put_json(out, b"\"\\\n\x1f\xff/")),
+            written(|out| put_json(out, b"\"\\\n\x1f\xff/")),
             "\\\"\\\\\\u000A\\u001F\u{fffd}/"
         );
     }

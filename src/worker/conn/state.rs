@@ -137,14 +137,14 @@ pub(crate) struct Decision {
     /// The connection could be kept.
     pub(crate) keeps: bool,
     /// It was made before, and a part of it may be sent.
-    pub(crate) is_made: bool,
+    pub(crate) is_begun: bool,
 }
 
 impl Decision {
     pub(crate) const NONE: Self = Self {
         is_busy: false,
         keeps: false,
-        is_made: false,
+        is_begun: false,
     };
 }
 

@@ -27,7 +27,7 @@ impl Worker {
         };
         let batch = self.make_answers(turns, slot, received.size);
         self.answers = self.answers.wrapping_add(batch.answers.len() as u32);
-        if batch.made == 0 {
+        if batch.generated_len == 0 {
             return self.wait_for_rest(turns, slot, &received);
         }
         self.send_answers(turns, slot, &received, batch)
@@ -70,8 +70,8 @@ impl Worker {
     /// Answers the whole requests at the start of the input.
     fn make_answers(&mut self, turns: &Turns, slot: Slot, size: usize) -> Batch {
         let connection = self.connections.get(slot);
-        let mut made_before = Some(connection.decision).filter(|decision| decision.is_made);
-        if made_before.is_none() {
+        let mut begun = Some(connection.decision).filter(|decision| decision.is_begun);
+        if begun.is_none() {
             connection.moment_ms = sys::real_ms();
         }
         // Who was let in before the stop and asks for the first time has an answer, and is refused
@@ -91,22 +91,23 @@ impl Worker {
         };
         let mut batch = Batch::default();
         loop {
-            if batch.answers.is_full() || self.buffer.len() - batch.made < ANSWER_BYTES_MAX {
+            if batch.answers.is_full() || self.buffer.len() - batch.generated_len < ANSWER_BYTES_MAX
+            {
                 batch.is_full = true;
                 return batch;
             }
-            let out = &mut self.buffer[batch.made..];
-            let mut decision = made_before.take().unwrap_or(Decision {
+            let out = &mut self.buffer[batch.generated_len..];
+            let mut decision = begun.take().unwrap_or(Decision {
                 is_busy: self.draining && is_served,
                 keeps: !self.draining,
-                is_made: false,
+                is_begun: false,
             });
             responder.is_busy = decision.is_busy;
             let (response, used) = match http::parse(&self.input[batch.used..size]) {
                 Ok(None) => return batch,
                 Ok(Some(request)) => {
                     // The place of who has nothing more to ask goes to who waits for one.
-                    if !decision.is_made && request.size == size - batch.used {
+                    if !decision.is_begun && request.size == size - batch.used {
                         decision.keeps = decision.keeps && !gauges.claim_waiting();
                     }
                     responder.keeps = decision.keeps;
@@ -120,13 +121,13 @@ impl Worker {
                 }
             };
             let answered = Answered {
-                end: batch.made + response.made,
+                end: batch.generated_len + response.generated_len,
                 request: batch.used,
                 status: response.status,
-                body: response.made_body as u64,
+                body: response.generated_body_len as u64,
                 decision,
             };
-            batch.made = answered.end;
+            batch.generated_len = answered.end;
             batch.used += used;
             let _ = batch.answers.push(answered);
             let is_last = !response.keep_alive || !matches!(response.body, Body::None);
@@ -187,7 +188,7 @@ impl Worker {
             return self.drop_response(response);
         }
         let more = !matches!(response.body, Body::None);
-        let bytes = &self.buffer[already..batch.made];
+        let bytes = &self.buffer[already..batch.generated_len];
         let sent = match sys::send(connection.socket.raw(), bytes, more) {
             Ok(sent_now) => {
                 connection.sent += sent_now as u64;
@@ -196,7 +197,7 @@ impl Worker {
             Err(Errno::EAGAIN) => already,
             Err(_) => return self.drop_response(response),
         };
-        if sent < batch.made {
+        if sent < batch.generated_len {
             return self.stop_in_answer(turns, slot, received, &batch, sent, response);
         }
         connection.position = 0;
@@ -246,7 +247,7 @@ impl Worker {
         let connection = self.connections.get(slot);
         connection.position = (sent - start) as u64;
         connection.decision = Decision {
-            is_made: true,
+            is_begun: true,
             ..answered.decision
         };
         connection.answer_check = fingerprint(&self.buffer[start..answered.end]);
@@ -396,9 +397,9 @@ impl Worker {
             is_busy: false,
             keeps: false,
         };
-        let made = responder.refuse(refusal, &mut self.buffer).made;
+        let generated_len = responder.refuse(refusal, &mut self.buffer).generated_len;
         let socket = self.connections.get(slot).socket.raw();
-        let _ = sys::send(socket, &self.buffer[..made], false);
+        let _ = sys::send(socket, &self.buffer[..generated_len], false);
         self.forget_request(slot);
         if let Step::End = self.begin_lingering(turns, slot) {
             self.end(turns, slot);

@@ -1,4 +1,4 @@
-//! Answers over HTTP that are made and not read from a file: errors, redirects, and the like.
+//! Answers over HTTP that are generated, not read from a file: errors, redirects, and the like.
 
 use super::response::{Body, Response};
 use crate::http::path::{self, Path};
@@ -45,17 +45,17 @@ pub fn turn_away(received: &[u8], site: &Site, clock_floor_s: u64, room: &mut [u
         is_http10,
         keep_alive: false,
         extra: &site.extra,
-        extra_made: &site.extra_made,
+        extra_generated: &site.extra_generated,
     };
-    busy(&manner, reader, &mut FixedBuf::new(room)).made
+    busy(&manner, reader, &mut FixedBuf::new(room)).generated_len
 }
 
 /// The response that `out` holds, whose head has so many bytes.
-pub(crate) fn made(status: Status, manner: &Manner, out: &FixedBuf, head: usize) -> Response {
+pub(crate) fn generated(status: Status, manner: &Manner, out: &FixedBuf, head: usize) -> Response {
     Response {
         status,
-        made: out.used(),
-        made_body: out.used() - head,
+        generated_len: out.used(),
+        generated_body_len: out.used() - head,
         body: Body::None,
         keep_alive: manner.keep_alive,
     }
@@ -105,19 +105,19 @@ pub(crate) fn page_of(
     out.put(b"\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n");
     fields(out);
     response_head::number(out, "Content-Length", size as u64);
-    response_head::end_made(out, manner);
+    response_head::end_generated(out, manner);
     let head = out.used();
     if !reader.is_head {
         out.put(&bytes[..size]);
     }
-    made(status, manner, out, head)
+    generated(status, manner, out, head)
 }
 
 pub(crate) fn options(manner: &Manner, out: &mut FixedBuf) -> Response {
     response_head::begin(out, Status::NO_CONTENT, manner);
     out.put(ALLOW);
     response_head::end(out, manner);
-    made(Status::NO_CONTENT, manner, out, out.used())
+    generated(Status::NO_CONTENT, manner, out, out.used())
 }
 
 /// The answer while the root, or a folder, cannot be read.

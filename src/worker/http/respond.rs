@@ -1,7 +1,7 @@
 //! Answering one HTTP request: from what is asked to a head, and a body or where it comes from.
 
 use super::generated::{
-    ALLOW, Reader, busy, error, made, options, page_of, redirect, unreadable, unsatisfiable,
+    ALLOW, Reader, busy, error, generated, options, page_of, redirect, unreadable, unsatisfiable,
 };
 use super::response::{Body, Moment, Response};
 use crate::files::{Cache, File, Files, Found, Located, Served, read_folder, seek};
@@ -49,7 +49,7 @@ impl<'a> Responder<'a> {
             is_http10,
             keep_alive,
             extra: &self.setting.site.extra,
-            extra_made: &self.setting.site.extra_made,
+            extra_generated: &self.setting.site.extra_generated,
         }
     }
 
@@ -177,12 +177,12 @@ impl<'a> Responder<'a> {
         response_head::begin(out, Status::OK, manner);
         out.put(b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n");
         response_head::number(out, "Content-Length", HEALTHY.len() as u64);
-        response_head::end_made(out, manner);
+        response_head::end_generated(out, manner);
         let head = out.used();
         if !reader.is_head {
             out.text(HEALTHY);
         }
-        made(Status::OK, manner, out, head)
+        generated(Status::OK, manner, out, head)
     }
 
     /// Begins the listing of a folder.
@@ -242,7 +242,7 @@ impl<'a> Responder<'a> {
         if !manner.is_http10 {
             out.put(b"Transfer-Encoding: chunked\r\n");
         }
-        response_head::end_made(out, manner);
+        response_head::end_generated(out, manner);
         let head = out.used();
         let body = if reader.is_head {
             self.files.release(folder);
@@ -252,7 +252,7 @@ impl<'a> Responder<'a> {
         };
         Response {
             body,
-            ..made(Status::OK, manner, out, head)
+            ..generated(Status::OK, manner, out, head)
         }
     }
 
@@ -297,7 +297,7 @@ impl<'a> Responder<'a> {
                     Status::PRECONDITION_FAILED
                 };
                 response_head::file_unsent(out, status, manner, &representation);
-                return made(status, manner, out, out.used());
+                return generated(status, manner, out, out.used());
             }
         };
         let (status, extent) = match &ranges {
@@ -323,7 +323,7 @@ impl<'a> Responder<'a> {
         let body = self.body(&served, extent, is_head, out);
         Response {
             body,
-            ..made(status, manner, out, head)
+            ..generated(status, manner, out, head)
         }
     }
 
