@@ -6,7 +6,7 @@ use super::{Encoding, Output, Status, Tag, date};
 
 /// What every head says.
 #[derive(Clone, Copy)]
-pub struct Manner<'a> {
+pub struct HeadOptions<'a> {
     /// Now, in seconds since 1970; `None` while the clock cannot be right.
     pub date_s: Option<u64>,
     /// The request was of HTTP/1.0.
@@ -45,12 +45,12 @@ pub enum Extent {
 }
 
 /// Writes the status line and the fields that every answer begins with.
-pub fn begin(out: &mut impl Output, status: Status, manner: &Manner) {
+pub fn begin(out: &mut impl Output, status: Status, head_options: &HeadOptions) {
     out.put(b"HTTP/1.1 ");
     out.number(status.0.into(), 3);
     out.put(b" ");
     out.text(status.reason());
-    if let Some(date_s) = manner.date_s {
+    if let Some(date_s) = head_options.date_s {
         out.put(b"\r\nDate: ");
         out.put(&date::write(date_s));
     }
@@ -58,19 +58,19 @@ pub fn begin(out: &mut impl Output, status: Status, manner: &Manner) {
 }
 
 /// Writes the fields that every answer ends with, and the empty line.
-pub fn end(out: &mut impl Output, manner: &Manner) {
-    end_with(out, manner, manner.extra);
+pub fn end(out: &mut impl Output, head_options: &HeadOptions) {
+    end_with(out, head_options, head_options.extra);
 }
 
 /// The same for an answer that has a `Cache-Control` of its own.
-pub fn end_generated(out: &mut impl Output, manner: &Manner) {
-    end_with(out, manner, manner.extra_generated);
+pub fn end_generated(out: &mut impl Output, head_options: &HeadOptions) {
+    end_with(out, head_options, head_options.extra_generated);
 }
 
-fn end_with(out: &mut impl Output, manner: &Manner, extra: &[u8]) {
-    if !manner.keep_alive {
+fn end_with(out: &mut impl Output, head_options: &HeadOptions, extra: &[u8]) {
+    if !head_options.keep_alive {
         out.put(b"Connection: close\r\n");
-    } else if manner.is_http10 {
+    } else if head_options.is_http10 {
         out.put(b"Connection: keep-alive\r\n");
     }
     out.put(extra);
@@ -89,11 +89,11 @@ pub fn number(out: &mut impl Output, name: &str, value: u64) {
 pub fn file(
     out: &mut impl Output,
     status: Status,
-    manner: &Manner,
+    head_options: &HeadOptions,
     file: &Representation,
     extent: Extent,
 ) {
-    begin(out, status, manner);
+    begin(out, status, head_options);
     validators(out, file);
     if let Extent::Multipart(_) = extent {
         out.put(b"Content-Type: multipart/byteranges; boundary=");
@@ -119,17 +119,22 @@ pub fn file(
         }
         Extent::Multipart(size) => number(out, "Content-Length", size),
     }
-    end(out, manner);
+    end(out, head_options);
 }
 
 /// Writes the head of an answer that sends nothing of a file, because of its state: 304 or 412.
-pub fn file_unsent(out: &mut impl Output, status: Status, manner: &Manner, file: &Representation) {
-    begin(out, status, manner);
+pub fn file_unsent(
+    out: &mut impl Output,
+    status: Status,
+    head_options: &HeadOptions,
+    file: &Representation,
+) {
+    begin(out, status, head_options);
     validators(out, file);
     if status == Status::PRECONDITION_FAILED {
         number(out, "Content-Length", 0);
     }
-    end(out, manner);
+    end(out, head_options);
 }
 
 fn validators(out: &mut impl Output, file: &Representation) {

@@ -2,7 +2,7 @@
 
 use super::response::{Body, Response};
 use crate::http::path::{self, Path};
-use crate::http::response_head::{self, Manner};
+use crate::http::response_head::{self, HeadOptions};
 use crate::http::{self, Field, FixedBuf, Method, Output, Request, Site, Status, prefers_html};
 use crate::http::{document, error_page};
 use crate::limits::RETRY_AFTER_S;
@@ -40,52 +40,64 @@ pub fn turn_away(received: &[u8], site: &Site, clock_floor_s: u64, room: &mut [u
         _ => (Reader::UNKNOWN, false),
     };
     let real_s = sys::real_ms() / 1000;
-    let manner = Manner {
+    let head_options = HeadOptions {
         date_s: (real_s >= clock_floor_s).then_some(real_s),
         is_http10,
         keep_alive: false,
         extra: &site.extra,
         extra_generated: &site.extra_generated,
     };
-    busy(&manner, reader, &mut FixedBuf::new(room)).generated_len
+    busy(&head_options, reader, &mut FixedBuf::new(room)).generated_len
 }
 
 /// The response that `out` holds, whose head has so many bytes.
-pub(crate) fn generated(status: Status, manner: &Manner, out: &FixedBuf, head: usize) -> Response {
+pub(crate) fn generated(
+    status: Status,
+    head_options: &HeadOptions,
+    out: &FixedBuf,
+    head: usize,
+) -> Response {
     Response {
         status,
         generated_len: out.used(),
         generated_body_len: out.used() - head,
         body: Body::None,
-        keep_alive: manner.keep_alive,
+        keep_alive: head_options.keep_alive,
     }
 }
 
 /// An error's page, with fields of its own.
 pub(crate) fn error(
     status: Status,
-    manner: &Manner,
+    head_options: &HeadOptions,
     reader: Reader,
     out: &mut FixedBuf,
     fields: impl FnOnce(&mut FixedBuf),
 ) -> Response {
-    page_of(status, manner, reader, out, fields, |out| {
+    page_of(status, head_options, reader, out, fields, |out| {
         error_page::put(out, status.0, status.reason(), reader.wants_html, "");
     })
 }
 
 /// The answer of a server that is full, or stops, or has no card.
-pub(crate) fn busy(manner: &Manner, reader: Reader, out: &mut FixedBuf) -> Response {
+pub(crate) fn busy(head_options: &HeadOptions, reader: Reader, out: &mut FixedBuf) -> Response {
     let retry =
         |out: &mut FixedBuf| response_head::number(out, "Retry-After", RETRY_AFTER_S.into());
-    page_of(Status::UNAVAILABLE, manner, reader, out, retry, |out| {
-        error_page::put_busy(out, reader.wants_html, RETRY_AFTER_S);
-    })
+    page_of(
+        Status::UNAVAILABLE,
+        head_options,
+        reader,
+        out,
+        retry,
+        |out| {
+            error_page::put_busy(out, reader.wants_html, RETRY_AFTER_S);
+        },
+    )
 }
 
 pub(crate) fn page_of(
     status: Status,
-    manner: &Manner,
+    head_options: &HeadOptions,
     reader: Reader,
     out: &mut FixedBuf,
     fields: impl FnOnce(&mut FixedBuf),
@@ -95,7 +107,7 @@ pub(crate) fn page_of(
     let mut text = FixedBuf::new(&mut bytes);
     write(&mut text);
     let size = text.used();
-    response_head::begin(out, status, manner);
+    response_head::begin(out, status, head_options);
     if reader.wants_html {
         out.put(b"Content-Type: text/html; charset=utf-8\r\nContent-Security-Policy: ");
         out.text(document::CONTENT_SECURITY_POLICY);
@@ -105,44 +117,61 @@ pub(crate) fn page_of(
     out.put(b"\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n");
     fields(out);
     response_head::number(out, "Content-Length", size as u64);
-    response_head::end_generated(out, manner);
+    response_head::end_generated(out, head_options);
     let head = out.used();
     if !reader.is_head {
         out.put(&bytes[..size]);
     }
-    generated(status, manner, out, head)
+    generated(status, head_options, out, head)
 }
 
-pub(crate) fn options(manner: &Manner, out: &mut FixedBuf) -> Response {
-    response_head::begin(out, Status::NO_CONTENT, manner);
+pub(crate) fn options(head_options: &HeadOptions, out: &mut FixedBuf) -> Response {
+    response_head::begin(out, Status::NO_CONTENT, head_options);
     out.put(ALLOW);
-    response_head::end(out, manner);
-    generated(Status::NO_CONTENT, manner, out, out.used())
+    response_head::end(out, head_options);
+    generated(Status::NO_CONTENT, head_options, out, out.used())
 }
 
 /// The answer while the root, or a folder, cannot be read.
-pub(crate) fn unreadable(manner: &Manner, reader: Reader, out: &mut FixedBuf) -> Response {
+pub(crate) fn unreadable(
+    head_options: &HeadOptions,
+    reader: Reader,
+    out: &mut FixedBuf,
+) -> Response {
     let retry =
         |out: &mut FixedBuf| response_head::number(out, "Retry-After", RETRY_AFTER_S.into());
-    page_of(Status::UNAVAILABLE, manner, reader, out, retry, |out| {
-        let (status, reason) = (Status::UNAVAILABLE.0, Status::UNAVAILABLE.reason());
-        let detail = "The folder cannot be read now. Try again in a while.";
-        error_page::put(out, status, reason, reader.wants_html, detail);
-    })
+    page_of(
+        Status::UNAVAILABLE,
+        head_options,
+        reader,
+        out,
+        retry,
+        |out| {
+            let (status, reason) = (Status::UNAVAILABLE.0, Status::UNAVAILABLE.reason());
+            let detail = "The folder cannot be read now. Try again in a while.";
+            error_page::put(out, status, reason, reader.wants_html, detail);
+        },
+    )
 }
 
 /// The answer to ranges that all lie behind the end of a file of `size` bytes.
 pub(crate) fn unsatisfiable(
     size: u64,
-    manner: &Manner,
+    head_options: &HeadOptions,
     reader: Reader,
     out: &mut FixedBuf,
 ) -> Response {
-    error(Status::RANGE_NOT_SATISFIABLE, manner, reader, out, |out| {
-        out.put(b"Content-Range: bytes */");
-        out.number(size, 1);
-        out.put(b"\r\n");
-    })
+    error(
+        Status::RANGE_NOT_SATISFIABLE,
+        head_options,
+        reader,
+        out,
+        |out| {
+            out.put(b"Content-Range: bytes */");
+            out.number(size, 1);
+            out.put(b"\r\n");
+        },
+    )
 }
 
 /// Sends a client to the folder's path with a slash. It is made of the decoded path, so that two
@@ -150,11 +179,11 @@ pub(crate) fn unsatisfiable(
 pub(crate) fn redirect(
     path: &Path,
     query: Option<&[u8]>,
-    manner: &Manner,
+    head_options: &HeadOptions,
     reader: Reader,
     out: &mut FixedBuf,
 ) -> Response {
-    error(Status::MOVED, manner, reader, out, |out| {
+    error(Status::MOVED, head_options, reader, out, |out| {
         out.put(b"Location: ");
         for component in path.bytes.split(|byte| *byte == b'/') {
             out.put(b"/");

@@ -8,7 +8,7 @@ use crate::files::{Cache, File, Files, Found, Located, Served, read_folder, seek
 use crate::http::listing::Query;
 use crate::http::multipart::Multipart;
 use crate::http::path::{self, Path};
-use crate::http::response_head::{self, Extent, Manner, Representation};
+use crate::http::response_head::{self, Extent, HeadOptions, Representation};
 use crate::http::{
     Encoding, Field, FixedBuf, HEALTHY, Method, OWN, Outcome, Output, Ranges, Refusal, Request,
     Status, Validators, accepted, evaluate, range,
@@ -42,9 +42,9 @@ pub(crate) fn ranges(request: &Request, size: u64) -> Ranges {
 }
 
 impl<'a> Responder<'a> {
-    fn manner(&self, is_http10: bool, keep_alive: bool) -> Manner<'a> {
+    fn head_options(&self, is_http10: bool, keep_alive: bool) -> HeadOptions<'a> {
         let real_s = self.moment.real_ms / 1000;
-        Manner {
+        HeadOptions {
             date_s: (real_s >= self.setting.clock_floor_s).then_some(real_s),
             is_http10,
             keep_alive,
@@ -59,10 +59,10 @@ impl<'a> Responder<'a> {
             is_head: refusal.is_head,
             wants_html: refusal.accepts_html,
         };
-        let manner = self.manner(false, false);
+        let head_options = self.head_options(false, false);
         error(
             refusal.status,
-            &manner,
+            &head_options,
             reader,
             &mut FixedBuf::new(out),
             |_| {},
@@ -73,30 +73,30 @@ impl<'a> Responder<'a> {
     pub(crate) fn respond(&mut self, request: &Request, out: &mut [u8]) -> Response {
         let out = &mut FixedBuf::new(out);
         let keep_alive = request.keep_alive && self.keeps && !self.is_busy;
-        let manner = &self.manner(request.is_http10, keep_alive);
+        let head_options = &self.head_options(request.is_http10, keep_alive);
         let reader = || Reader::of(request);
         if self.is_busy {
-            return busy(manner, reader(), out);
+            return busy(head_options, reader(), out);
         }
         match request.method {
             Method::Get | Method::Head => {}
-            Method::Options => return options(manner, out),
+            Method::Options => return options(head_options, out),
             Method::Known => {
                 let status = Status::METHOD_NOT_ALLOWED;
-                return error(status, manner, reader(), out, |out| out.put(ALLOW));
+                return error(status, head_options, reader(), out, |out| out.put(ALLOW));
             }
             Method::Unknown => {
-                return error(Status::NOT_IMPLEMENTED, manner, reader(), out, |_| {});
+                return error(Status::NOT_IMPLEMENTED, head_options, reader(), out, |_| {});
             }
         }
         let path = match path::decode(request.path) {
             Ok(path) => path,
             // No file has such a name.
-            Err(Status::NOT_FOUND) => return self.respond_missing(request, manner, out),
-            Err(status) => return error(status, manner, reader(), out, |_| {}),
+            Err(Status::NOT_FOUND) => return self.respond_missing(request, head_options, out),
+            Err(status) => return error(status, head_options, reader(), out, |_| {}),
         };
         if path.bytes.split(|byte| *byte == b'/').next() == Some(OWN) {
-            return self.respond_of_itself(&path, manner, reader(), out);
+            return self.respond_of_itself(&path, head_options, reader(), out);
         }
         let located = if path.is_hidden() && !self.setting.site.dotfiles {
             Err(Fault::NotFound)
@@ -105,23 +105,23 @@ impl<'a> Responder<'a> {
         };
         match located {
             Ok(Located::File(served)) => {
-                self.respond_file(request, served, Status::OK, manner, out)
+                self.respond_file(request, served, Status::OK, head_options, out)
             }
-            Ok(Located::NeedsSlash) => redirect(&path, request.query, manner, reader(), out),
+            Ok(Located::NeedsSlash) => redirect(&path, request.query, head_options, reader(), out),
             Ok(Located::Folder(mut found)) => {
                 if self.setting.site.listing {
-                    return self.respond_folder(request, found, manner, out);
+                    return self.respond_folder(request, found, head_options, out);
                 }
                 found.descriptor.close();
-                error(Status::FORBIDDEN, manner, reader(), out, |_| {})
+                error(Status::FORBIDDEN, head_options, reader(), out, |_| {})
             }
-            Err(Fault::NotFound) => self.respond_missing(request, manner, out),
-            Err(Fault::Full) => busy(manner, reader(), out),
+            Err(Fault::NotFound) => self.respond_missing(request, head_options, out),
+            Err(Fault::Full) => busy(head_options, reader(), out),
             Err(Fault::Io) => {
                 self.setting.gauges.report_fault();
-                unreadable(manner, reader(), out)
+                unreadable(head_options, reader(), out)
             }
-            Err(fault) => error(status_of(fault), manner, reader(), out, |_| {}),
+            Err(fault) => error(status_of(fault), head_options, reader(), out, |_| {}),
         }
     }
 
@@ -142,7 +142,7 @@ impl<'a> Responder<'a> {
     fn respond_missing(
         &mut self,
         request: &Request,
-        manner: &Manner,
+        head_options: &HeadOptions,
         out: &mut FixedBuf,
     ) -> Response {
         let fallback = self.setting.site.fallback.as_ref();
@@ -154,35 +154,41 @@ impl<'a> Responder<'a> {
             } else {
                 Status::OK
             };
-            return self.respond_file(request, served, status, manner, out);
+            return self.respond_file(request, served, status, head_options, out);
         }
-        error(Status::NOT_FOUND, manner, Reader::of(request), out, |_| {})
+        error(
+            Status::NOT_FOUND,
+            head_options,
+            Reader::of(request),
+            out,
+            |_| {},
+        )
     }
 
     /// Answers for the paths beneath `/-/`.
     fn respond_of_itself(
         &mut self,
         path: &Path,
-        manner: &Manner,
+        head_options: &HeadOptions,
         reader: Reader,
         out: &mut FixedBuf,
     ) -> Response {
         if path.bytes != b"-/health" || path.is_folder {
-            return error(Status::NOT_FOUND, manner, reader, out, |_| {});
+            return error(Status::NOT_FOUND, head_options, reader, out, |_| {});
         }
         if self.setting.root.read().is_err() {
             self.setting.gauges.report_fault();
-            return unreadable(manner, reader, out);
+            return unreadable(head_options, reader, out);
         }
-        response_head::begin(out, Status::OK, manner);
+        response_head::begin(out, Status::OK, head_options);
         out.put(b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n");
         response_head::number(out, "Content-Length", HEALTHY.len() as u64);
-        response_head::end_generated(out, manner);
+        response_head::end_generated(out, head_options);
         let head = out.used();
         if !reader.is_head {
             out.text(HEALTHY);
         }
-        generated(Status::OK, manner, out, head)
+        generated(Status::OK, head_options, out, head)
     }
 
     /// Begins the listing of a folder.
@@ -190,7 +196,7 @@ impl<'a> Responder<'a> {
         &mut self,
         request: &Request,
         mut found: Found,
-        manner: &Manner,
+        head_options: &HeadOptions,
         out: &mut FixedBuf,
     ) -> Response {
         let reader = Reader::of(request);
@@ -200,7 +206,7 @@ impl<'a> Responder<'a> {
                 found.descriptor.close();
                 return page_of(
                     Status::BAD_REQUEST,
-                    manner,
+                    head_options,
                     reader,
                     out,
                     |_| {},
@@ -214,23 +220,23 @@ impl<'a> Responder<'a> {
         if read_folder(found.descriptor.raw()).is_err() {
             found.descriptor.close();
             self.setting.gauges.report_fault();
-            return unreadable(manner, reader, out);
+            return unreadable(head_options, reader, out);
         }
         let folder = self.files.insert(found);
         if let Err(errno) = seek(self.files.get(folder), &query.after, query.order) {
             self.files.release(folder);
             if matches!(errno, Errno::ENOENT | Errno::EACCES | Errno::EPERM) {
-                return error(Status::NOT_FOUND, manner, reader, out, |_| {});
+                return error(Status::NOT_FOUND, head_options, reader, out, |_| {});
             }
             self.setting.gauges.report_fault();
-            return unreadable(manner, reader, out);
+            return unreadable(head_options, reader, out);
         }
         // Where a body comes in chunks, nobody needs to know its size beforehand.
-        let manner = &Manner {
-            keep_alive: manner.keep_alive && !manner.is_http10,
-            ..*manner
+        let head_options = &HeadOptions {
+            keep_alive: head_options.keep_alive && !head_options.is_http10,
+            ..*head_options
         };
-        response_head::begin(out, Status::OK, manner);
+        response_head::begin(out, Status::OK, head_options);
         if query.wants_json(request) {
             out.put(b"Content-Type: application/json\r\n");
         } else {
@@ -239,10 +245,10 @@ impl<'a> Responder<'a> {
             out.put(b"\r\n");
         }
         out.put(b"X-Content-Type-Options: nosniff\r\nCache-Control: no-cache\r\nVary: Accept\r\n");
-        if !manner.is_http10 {
+        if !head_options.is_http10 {
             out.put(b"Transfer-Encoding: chunked\r\n");
         }
-        response_head::end_generated(out, manner);
+        response_head::end_generated(out, head_options);
         let head = out.used();
         let body = if reader.is_head {
             self.files.release(folder);
@@ -252,7 +258,7 @@ impl<'a> Responder<'a> {
         };
         Response {
             body,
-            ..generated(Status::OK, manner, out, head)
+            ..generated(Status::OK, head_options, out, head)
         }
     }
 
@@ -261,7 +267,7 @@ impl<'a> Responder<'a> {
         request: &Request,
         served: Served,
         status: Status,
-        manner: &Manner,
+        head_options: &HeadOptions,
         out: &mut FixedBuf,
     ) -> Response {
         let file = self.files.get(served.file);
@@ -272,7 +278,7 @@ impl<'a> Responder<'a> {
         let representation = Representation {
             tag: &tag,
             // A client would take a date that is yet to come for a mistake (RFC 9110, 8.8.2.1).
-            modified_s: manner
+            modified_s: head_options
                 .date_s
                 .is_none_or(|date_s| modified_s <= date_s)
                 .then_some(modified_s),
@@ -296,8 +302,8 @@ impl<'a> Responder<'a> {
                 } else {
                     Status::PRECONDITION_FAILED
                 };
-                response_head::file_unsent(out, status, manner, &representation);
-                return generated(status, manner, out, out.used());
+                response_head::file_unsent(out, status, head_options, &representation);
+                return generated(status, head_options, out, out.used());
             }
         };
         let (status, extent) = match &ranges {
@@ -314,16 +320,16 @@ impl<'a> Responder<'a> {
             }
             Ranges::Unsatisfiable => {
                 self.files.release(served.file);
-                return unsatisfiable(size, manner, Reader::of(request), out);
+                return unsatisfiable(size, head_options, Reader::of(request), out);
             }
         };
-        response_head::file(out, status, manner, &representation, extent);
+        response_head::file(out, status, head_options, &representation, extent);
         let head = out.used();
         let is_head = request.method == Method::Head;
         let body = self.body(&served, extent, is_head, out);
         Response {
             body,
-            ..generated(status, manner, out, head)
+            ..generated(status, head_options, out, head)
         }
     }
 
