@@ -11,14 +11,14 @@ use crate::sys;
 /// The methods that files allow.
 pub(crate) const ALLOW: &[u8] = b"Allow: GET, HEAD, OPTIONS\r\n";
 
-/// Who asks, as far as an error page depends on it.
+/// How a client is told of an error: without a body after HEAD, as HTML or as plain text.
 #[derive(Clone, Copy)]
-pub(crate) struct Reader {
+pub(crate) struct ErrorFormat {
     pub(crate) is_head: bool,
     pub(crate) wants_html: bool,
 }
 
-impl Reader {
+impl ErrorFormat {
     const UNKNOWN: Self = Self {
         is_head: false,
         wants_html: false,
@@ -35,9 +35,9 @@ impl Reader {
 /// Makes the answer to a client that no worker has a place for, into `room`: how many bytes.
 #[must_use]
 pub fn turn_away(received: &[u8], site: &Site, clock_floor_s: u64, room: &mut [u8]) -> usize {
-    let (reader, is_http10) = match http::parse(received) {
-        Ok(Some(request)) => (Reader::of(&request), request.is_http10),
-        _ => (Reader::UNKNOWN, false),
+    let (error_format, is_http10) = match http::parse(received) {
+        Ok(Some(request)) => (ErrorFormat::of(&request), request.is_http10),
+        _ => (ErrorFormat::UNKNOWN, false),
     };
     let real_s = sys::real_ms() / 1000;
     let head_options = HeadOptions {
@@ -47,7 +47,7 @@ pub fn turn_away(received: &[u8], site: &Site, clock_floor_s: u64, room: &mut [u
         extra: &site.extra,
         extra_generated: &site.extra_generated,
     };
-    busy(&head_options, reader, &mut FixedBuf::new(room)).generated_len
+    busy(&head_options, error_format, &mut FixedBuf::new(room)).generated_len
 }
 
 /// The response that `out` holds, whose head has so many bytes.
@@ -70,27 +70,31 @@ pub(crate) fn generated(
 pub(crate) fn error(
     status: Status,
     head_options: &HeadOptions,
-    reader: Reader,
+    error_format: ErrorFormat,
     out: &mut FixedBuf,
     fields: impl FnOnce(&mut FixedBuf),
 ) -> Response {
-    page_of(status, head_options, reader, out, fields, |out| {
-        error_page::put(out, status.0, status.reason(), reader.wants_html, "");
+    page_of(status, head_options, error_format, out, fields, |out| {
+        error_page::put(out, status.0, status.reason(), error_format.wants_html, "");
     })
 }
 
 /// The answer of a server that is full, or stops, or has no card.
-pub(crate) fn busy(head_options: &HeadOptions, reader: Reader, out: &mut FixedBuf) -> Response {
+pub(crate) fn busy(
+    head_options: &HeadOptions,
+    error_format: ErrorFormat,
+    out: &mut FixedBuf,
+) -> Response {
     let retry =
         |out: &mut FixedBuf| response_head::number(out, "Retry-After", RETRY_AFTER_S.into());
     page_of(
         Status::UNAVAILABLE,
         head_options,
-        reader,
+        error_format,
         out,
         retry,
         |out| {
-            error_page::put_busy(out, reader.wants_html, RETRY_AFTER_S);
+            error_page::put_busy(out, error_format.wants_html, RETRY_AFTER_S);
         },
     )
 }
@@ -98,7 +102,7 @@ pub(crate) fn busy(head_options: &HeadOptions, reader: Reader, out: &mut FixedBu
 pub(crate) fn page_of(
     status: Status,
     head_options: &HeadOptions,
-    reader: Reader,
+    error_format: ErrorFormat,
     out: &mut FixedBuf,
     fields: impl FnOnce(&mut FixedBuf),
     write: impl FnOnce(&mut FixedBuf),
@@ -108,7 +112,7 @@ pub(crate) fn page_of(
     write(&mut text);
     let size = text.used();
     response_head::begin(out, status, head_options);
-    if reader.wants_html {
+    if error_format.wants_html {
         out.put(b"Content-Type: text/html; charset=utf-8\r\nContent-Security-Policy: ");
         out.text(document::CONTENT_SECURITY_POLICY);
     } else {
@@ -119,7 +123,7 @@ pub(crate) fn page_of(
     response_head::number(out, "Content-Length", size as u64);
     response_head::end_generated(out, head_options);
     let head = out.used();
-    if !reader.is_head {
+    if !error_format.is_head {
         out.put(&bytes[..size]);
     }
     generated(status, head_options, out, head)
@@ -135,7 +139,7 @@ pub(crate) fn options(head_options: &HeadOptions, out: &mut FixedBuf) -> Respons
 /// The answer while the root, or a folder, cannot be read.
 pub(crate) fn unreadable(
     head_options: &HeadOptions,
-    reader: Reader,
+    error_format: ErrorFormat,
     out: &mut FixedBuf,
 ) -> Response {
     let retry =
@@ -143,13 +147,13 @@ pub(crate) fn unreadable(
     page_of(
         Status::UNAVAILABLE,
         head_options,
-        reader,
+        error_format,
         out,
         retry,
         |out| {
             let (status, reason) = (Status::UNAVAILABLE.0, Status::UNAVAILABLE.reason());
             let detail = "The folder cannot be read now. Try again in a while.";
-            error_page::put(out, status, reason, reader.wants_html, detail);
+            error_page::put(out, status, reason, error_format.wants_html, detail);
         },
     )
 }
@@ -158,13 +162,13 @@ pub(crate) fn unreadable(
 pub(crate) fn unsatisfiable(
     size: u64,
     head_options: &HeadOptions,
-    reader: Reader,
+    error_format: ErrorFormat,
     out: &mut FixedBuf,
 ) -> Response {
     error(
         Status::RANGE_NOT_SATISFIABLE,
         head_options,
-        reader,
+        error_format,
         out,
         |out| {
             out.put(b"Content-Range: bytes */");
@@ -180,10 +184,10 @@ pub(crate) fn redirect(
     path: &Path,
     query: Option<&[u8]>,
     head_options: &HeadOptions,
-    reader: Reader,
+    error_format: ErrorFormat,
     out: &mut FixedBuf,
 ) -> Response {
-    error(Status::MOVED, head_options, reader, out, |out| {
+    error(Status::MOVED, head_options, error_format, out, |out| {
         out.put(b"Location: ");
         for component in path.bytes.split(|byte| *byte == b'/') {
             out.put(b"/");

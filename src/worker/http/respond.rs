@@ -1,7 +1,8 @@
 //! Answering one HTTP request: from what is asked to a head, and a body or where it comes from.
 
 use super::generated::{
-    ALLOW, Reader, busy, error, generated, options, page_of, redirect, unreadable, unsatisfiable,
+    ALLOW, ErrorFormat, busy, error, generated, options, page_of, redirect, unreadable,
+    unsatisfiable,
 };
 use super::response::{Body, Moment, Response};
 use crate::files::{Cache, File, Files, Found, Located, Served, read_folder, seek};
@@ -55,7 +56,7 @@ impl<'a> Responder<'a> {
 
     /// Answers what is no request.
     pub(crate) fn refuse(&mut self, refusal: Refusal, out: &mut [u8]) -> Response {
-        let reader = Reader {
+        let error_format = ErrorFormat {
             is_head: refusal.is_head,
             wants_html: refusal.accepts_html,
         };
@@ -63,7 +64,7 @@ impl<'a> Responder<'a> {
         error(
             refusal.status,
             &head_options,
-            reader,
+            error_format,
             &mut FixedBuf::new(out),
             |_| {},
         )
@@ -74,29 +75,37 @@ impl<'a> Responder<'a> {
         let out = &mut FixedBuf::new(out);
         let keep_alive = request.keep_alive && self.keeps && !self.is_busy;
         let head_options = &self.head_options(request.is_http10, keep_alive);
-        let reader = || Reader::of(request);
+        let error_format = || ErrorFormat::of(request);
         if self.is_busy {
-            return busy(head_options, reader(), out);
+            return busy(head_options, error_format(), out);
         }
         match request.method {
             Method::Get | Method::Head => {}
             Method::Options => return options(head_options, out),
             Method::Known => {
                 let status = Status::METHOD_NOT_ALLOWED;
-                return error(status, head_options, reader(), out, |out| out.put(ALLOW));
+                return error(status, head_options, error_format(), out, |out| {
+                    out.put(ALLOW)
+                });
             }
             Method::Unknown => {
-                return error(Status::NOT_IMPLEMENTED, head_options, reader(), out, |_| {});
+                return error(
+                    Status::NOT_IMPLEMENTED,
+                    head_options,
+                    error_format(),
+                    out,
+                    |_| {},
+                );
             }
         }
         let path = match path::decode(request.path) {
             Ok(path) => path,
             // No file has such a name.
             Err(Status::NOT_FOUND) => return self.respond_missing(request, head_options, out),
-            Err(status) => return error(status, head_options, reader(), out, |_| {}),
+            Err(status) => return error(status, head_options, error_format(), out, |_| {}),
         };
         if path.bytes.split(|byte| *byte == b'/').next() == Some(OWN) {
-            return self.respond_of_itself(&path, head_options, reader(), out);
+            return self.respond_of_itself(&path, head_options, error_format(), out);
         }
         let located = if path.is_hidden() && !self.setting.site.dotfiles {
             Err(Fault::NotFound)
@@ -107,21 +116,23 @@ impl<'a> Responder<'a> {
             Ok(Located::File(served)) => {
                 self.respond_file(request, served, Status::OK, head_options, out)
             }
-            Ok(Located::NeedsSlash) => redirect(&path, request.query, head_options, reader(), out),
+            Ok(Located::NeedsSlash) => {
+                redirect(&path, request.query, head_options, error_format(), out)
+            }
             Ok(Located::Folder(mut found)) => {
                 if self.setting.site.listing {
                     return self.respond_folder(request, found, head_options, out);
                 }
                 found.descriptor.close();
-                error(Status::FORBIDDEN, head_options, reader(), out, |_| {})
+                error(Status::FORBIDDEN, head_options, error_format(), out, |_| {})
             }
             Err(Fault::NotFound) => self.respond_missing(request, head_options, out),
-            Err(Fault::Full) => busy(head_options, reader(), out),
+            Err(Fault::Full) => busy(head_options, error_format(), out),
             Err(Fault::Io) => {
                 self.setting.gauges.report_fault();
-                unreadable(head_options, reader(), out)
+                unreadable(head_options, error_format(), out)
             }
-            Err(fault) => error(status_of(fault), head_options, reader(), out, |_| {}),
+            Err(fault) => error(status_of(fault), head_options, error_format(), out, |_| {}),
         }
     }
 
@@ -159,7 +170,7 @@ impl<'a> Responder<'a> {
         error(
             Status::NOT_FOUND,
             head_options,
-            Reader::of(request),
+            ErrorFormat::of(request),
             out,
             |_| {},
         )
@@ -170,22 +181,22 @@ impl<'a> Responder<'a> {
         &mut self,
         path: &Path,
         head_options: &HeadOptions,
-        reader: Reader,
+        error_format: ErrorFormat,
         out: &mut FixedBuf,
     ) -> Response {
         if path.bytes != b"-/health" || path.is_folder {
-            return error(Status::NOT_FOUND, head_options, reader, out, |_| {});
+            return error(Status::NOT_FOUND, head_options, error_format, out, |_| {});
         }
         if self.setting.root.read().is_err() {
             self.setting.gauges.report_fault();
-            return unreadable(head_options, reader, out);
+            return unreadable(head_options, error_format, out);
         }
         response_head::begin(out, Status::OK, head_options);
         out.put(b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n");
         response_head::number(out, "Content-Length", HEALTHY.len() as u64);
         response_head::end_generated(out, head_options);
         let head = out.used();
-        if !reader.is_head {
+        if !error_format.is_head {
             out.text(HEALTHY);
         }
         generated(Status::OK, head_options, out, head)
@@ -199,7 +210,7 @@ impl<'a> Responder<'a> {
         head_options: &HeadOptions,
         out: &mut FixedBuf,
     ) -> Response {
-        let reader = Reader::of(request);
+        let error_format = ErrorFormat::of(request);
         let query = match Query::parse(request.query.unwrap_or_default()) {
             Ok(query) => query,
             Err(bad) => {
@@ -207,12 +218,12 @@ impl<'a> Responder<'a> {
                 return page_of(
                     Status::BAD_REQUEST,
                     head_options,
-                    reader,
+                    error_format,
                     out,
                     |_| {},
                     |out| {
                         let (status, reason) = (400, Status::BAD_REQUEST.reason());
-                        error_page::put(out, status, reason, reader.wants_html, bad.reason);
+                        error_page::put(out, status, reason, error_format.wants_html, bad.reason);
                     },
                 );
             }
@@ -220,16 +231,16 @@ impl<'a> Responder<'a> {
         if read_folder(found.descriptor.raw()).is_err() {
             found.descriptor.close();
             self.setting.gauges.report_fault();
-            return unreadable(head_options, reader, out);
+            return unreadable(head_options, error_format, out);
         }
         let folder = self.files.insert(found);
         if let Err(errno) = seek(self.files.get(folder), &query.after, query.order) {
             self.files.release(folder);
             if matches!(errno, Errno::ENOENT | Errno::EACCES | Errno::EPERM) {
-                return error(Status::NOT_FOUND, head_options, reader, out, |_| {});
+                return error(Status::NOT_FOUND, head_options, error_format, out, |_| {});
             }
             self.setting.gauges.report_fault();
-            return unreadable(head_options, reader, out);
+            return unreadable(head_options, error_format, out);
         }
         // Where a body comes in chunks, nobody needs to know its size beforehand.
         let head_options = &HeadOptions {
@@ -250,7 +261,7 @@ impl<'a> Responder<'a> {
         }
         response_head::end_generated(out, head_options);
         let head = out.used();
-        let body = if reader.is_head {
+        let body = if error_format.is_head {
             self.files.release(folder);
             Body::None
         } else {
@@ -320,7 +331,7 @@ impl<'a> Responder<'a> {
             }
             Ranges::Unsatisfiable => {
                 self.files.release(served.file);
-                return unsatisfiable(size, head_options, Reader::of(request), out);
+                return unsatisfiable(size, head_options, ErrorFormat::of(request), out);
             }
         };
         response_head::file(out, status, head_options, &representation, extent);
