@@ -7,7 +7,7 @@
 
 use super::requests::Received;
 use super::respond::Responder;
-use super::response::{Answered, Batch, Body, Moment, Response};
+use super::response::{Answered, Batch, Body, RequestTime, Response};
 use crate::http::{self, Refusal, Status};
 use crate::limits::{BOARD, CACHED_BODY_BYTES, HTTP_HEAD_BYTES_MAX, HTTP_MADE_BYTES_MAX};
 use crate::sys::{self, Errno};
@@ -82,7 +82,7 @@ impl Worker {
             setting: turns.setting,
             cache: &mut self.cache,
             files: &mut self.files,
-            moment: Moment {
+            time: RequestTime {
                 now_ms: turns.now_ms,
                 real_ms: connection.moment_ms,
             },
@@ -393,7 +393,7 @@ impl Worker {
             setting: turns.setting,
             cache: &mut self.cache,
             files: &mut self.files,
-            moment: Moment::now(turns.now_ms),
+            time: RequestTime::now(turns.now_ms),
             is_busy: false,
             keeps: false,
         };

@@ -4,7 +4,7 @@ use super::generated::{
     ALLOW, ErrorFormat, busy, error, generated, options, page_of, redirect, unreadable,
     unsatisfiable,
 };
-use super::response::{Body, Moment, Response};
+use super::response::{Body, RequestTime, Response};
 use crate::files::{Cache, File, Files, Found, Located, Served, read_folder, seek};
 use crate::http::listing::Query;
 use crate::http::multipart::Multipart;
@@ -27,7 +27,7 @@ pub(crate) struct Responder<'a> {
     pub(crate) setting: &'a WorkerConfig<'a>,
     pub(crate) cache: &'a mut Cache,
     pub(crate) files: &'a mut Files,
-    pub(crate) moment: Moment,
+    pub(crate) time: RequestTime,
     /// The server is full or stops: nothing is answered but that.
     pub(crate) is_busy: bool,
     /// The connection may be kept, as far as the server is concerned.
@@ -44,7 +44,7 @@ pub(crate) fn ranges(request: &Request, size: u64) -> Ranges {
 
 impl<'a> Responder<'a> {
     fn head_options(&self, is_http10: bool, keep_alive: bool) -> HeadOptions<'a> {
-        let real_s = self.moment.real_ms / 1000;
+        let real_s = self.time.real_ms / 1000;
         HeadOptions {
             date_s: (real_s >= self.setting.clock_floor_s).then_some(real_s),
             is_http10,
@@ -144,7 +144,7 @@ impl<'a> Responder<'a> {
     ) -> Result<Located, Fault> {
         let accepted = accepted(request.values(Field::AcceptEncoding));
         let place = self.setting.place();
-        let now_ms = self.moment.now_ms;
+        let now_ms = self.time.now_ms;
         self.cache
             .locate(self.files, place, path, is_folder, accepted, now_ms)
     }
@@ -283,7 +283,7 @@ impl<'a> Responder<'a> {
     ) -> Response {
         let file = self.files.get(served.file);
         let size = file.size;
-        let validators = validators(file, served.encoding, self.moment.real_ms);
+        let validators = validators(file, served.encoding, self.time.real_ms);
         let tag = validators.tag();
         let modified_s = validators.modified_s();
         let representation = Representation {

@@ -12,14 +12,14 @@ const BATCH_MAX: usize = 32;
 
 /// When a request is answered.
 #[derive(Clone, Copy)]
-pub(crate) struct Moment {
+pub(crate) struct RequestTime {
     /// Milliseconds on the monotonic clock.
     pub(crate) now_ms: u64,
     /// Milliseconds since 1970, as far as the system knows.
     pub(crate) real_ms: u64,
 }
 
-impl Moment {
+impl RequestTime {
     pub(crate) fn now(now_ms: u64) -> Self {
         let real_ms = sys::real_ms();
         Self { now_ms, real_ms }
