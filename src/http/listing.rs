@@ -9,8 +9,9 @@ mod query;
 pub use json::{json_foot, json_head, json_row};
 pub use query::{BadQuery, Format, Query};
 
+use super::civil_time::CivilTime;
 use super::document::{LISTING_STYLE, put_start, put_style};
-use super::text::{Moment, Output, put_html, put_size, put_url};
+use super::text::{Output, put_html, put_size, put_url};
 use crate::entry::{By, Entry, Order};
 
 /// Bytes of the longest head, of a path of at most 1000 bytes.
@@ -167,11 +168,11 @@ pub fn row(out: &mut impl Output, entry: &Entry<'_>) {
         put_size(out, entry.size);
         out.text("</td>");
     }
-    let moment = Moment::new(entry.mtime_ns);
+    let time = CivilTime::new(entry.mtime_ns);
     out.text("<td><time datetime=\"");
-    moment.put_rfc_3339(out);
+    time.put_rfc_3339(out);
     out.text("\">");
-    moment.put(out);
+    time.put(out);
     out.text("</time></td></tr>\n");
 }
 

@@ -3,6 +3,7 @@
 //! RFC 9110 says what requests mean, RFC 9112 how they look on the wire, RFC 3986 what a path is.
 
 mod boundary;
+mod civil_time;
 pub mod condition;
 pub mod date;
 pub mod document;

@@ -14,7 +14,8 @@
 //! the page for people has them. It goes on to `?after=` as it is.
 
 use crate::entry::Entry;
-use crate::http::text::{Moment, Output, put_json, put_url};
+use crate::http::civil_time::CivilTime;
+use crate::http::text::{Output, put_json, put_url};
 
 /// Writes the array's start.
 pub fn json_head(out: &mut impl Output) {
@@ -39,7 +40,7 @@ pub fn json_row(out: &mut impl Output, entry: &Entry<'_>, is_first: bool) {
         out.number(entry.size, 1);
     }
     out.text(",\"mtime\":\"");
-    Moment::new(entry.mtime_ns).put_rfc_3339(out);
+    CivilTime::new(entry.mtime_ns).put_rfc_3339(out);
     out.text("\"}");
 }
 
