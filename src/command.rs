@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use lexopt::prelude::*;
 use log::LevelFilter;
 
-use crate::http::Site;
+use crate::http::HttpConfig;
 use crate::limits::{BOARD, CONNECTIONS_MAX, LISTENERS_MAX, RING_MAX, WORKERS_MAX};
 use crate::train::Framing;
 
@@ -50,7 +50,7 @@ pub struct Options {
     /// The same of them.
     pub http_is_default: bool,
     /// How files are served over HTTP.
-    pub site: Site,
+    pub http_config: HttpConfig,
     /// The file that train clients are sent unasked.
     pub push: Option<PathBuf>,
     /// The framing in which it is sent.

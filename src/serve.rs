@@ -66,7 +66,7 @@ fn setting_of(options: &Options, root: Root) -> Result<PoolSetting, String> {
         workers: options.workers,
         per_worker: options.per_worker,
         framing: options.push_framing,
-        site: Box::leak(Box::new(options.site.clone())),
+        http_config: Box::leak(Box::new(options.http_config.clone())),
         clock_floor_s: files::clock_floor_s(root),
         root,
     })
@@ -80,7 +80,7 @@ fn start(
     setting: PoolSetting,
     notifier: Notifier,
 ) -> Result<(), String> {
-    let manner = (setting.site, setting.clock_floor_s);
+    let manner = (setting.http_config, setting.clock_floor_s);
     let intake = Intake::new(core::mem::take(&mut listening.listeners));
     let keeper = Keeper::new(setting.root, options.wait_root);
     let control = Control::new(eject::listen(), eject::names_of(&options.root).leak());

@@ -7,7 +7,7 @@ use log::LevelFilter;
 
 use super::address::{Address, address};
 use super::{Options, Pool, UserName};
-use crate::http::{self, Site};
+use crate::http::{self, HttpConfig};
 use crate::limits::{BOARD, CONNECTIONS_MAX, LISTENERS_MAX, WORKERS_MAX};
 use crate::train::{self, Framing};
 
@@ -70,7 +70,7 @@ pub(super) struct Given {
     wait_root: bool,
     train: Option<Vec<Address>>,
     http: Option<Vec<Address>>,
-    site: Site,
+    http_config: HttpConfig,
     push: Option<PathBuf>,
     push_framing: Framing,
     pool: Pool,
@@ -91,7 +91,7 @@ impl Given {
             wait_root: false,
             train: None,
             http: None,
-            site: Site::default(),
+            http_config: HttpConfig::default(),
             push: None,
             push_framing: Framing::Sized,
             pool: Pool::Process,
@@ -127,12 +127,12 @@ impl Given {
                 .http
                 .get_or_insert_default()
                 .extend(address(option, &value, true)?),
-            "index" => self.site.add_index(&text(option, value)?)?,
-            "fallback" => self.site.set_fallback(&text(option, value)?)?,
-            "header" => self.site.add_header(&text(option, value)?)?,
-            "listing" => self.site.listing = is_on(option, value)?,
-            "dotfiles" => self.site.dotfiles = is_on(option, value)?,
-            "access-log" => self.site.access_log = is_on(option, value)?,
+            "index" => self.http_config.add_index(&text(option, value)?)?,
+            "fallback" => self.http_config.set_fallback(&text(option, value)?)?,
+            "header" => self.http_config.add_header(&text(option, value)?)?,
+            "listing" => self.http_config.listing = is_on(option, value)?,
+            "dotfiles" => self.http_config.dotfiles = is_on(option, value)?,
+            "access-log" => self.http_config.access_log = is_on(option, value)?,
             "wait-root" => self.wait_root = is_on(option, value)?,
             "push" => self.push = Some(PathBuf::from(value)),
             "push-form" => self.push_framing = framing(&text(option, value)?)?,
@@ -184,7 +184,7 @@ impl Given {
             train_is_default,
             http,
             http_is_default,
-            site: self.site,
+            http_config: self.http_config,
             push: self.push,
             push_framing: self.push_framing,
             pool: self.pool,

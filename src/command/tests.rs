@@ -85,7 +85,11 @@ fn a_switch_can_be_turned_on_and_off() {
         ("serve --no-listing --listing", (true, false)),
         ("serve --dotfiles --no-dotfiles", (true, false)),
     ] {
-        let site = serve(line).unwrap().site;
-        assert_eq!((site.listing, site.dotfiles), expected, "{line}");
+        let http_config = serve(line).unwrap().http_config;
+        assert_eq!(
+            (http_config.listing, http_config.dotfiles),
+            expected,
+            "{line}"
+        );
     }
 }

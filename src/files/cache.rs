@@ -9,7 +9,7 @@ use heapless::Vec;
 
 use super::watches::{FolderWatches, Watches};
 use super::{FileSlot, FileTable, Found, Root};
-use crate::http::{Accepted, Encoding, Site, content_type};
+use crate::http::{Accepted, Encoding, HttpConfig, content_type};
 use crate::limits::{
     BOARD, CACHE_WAYS, CACHED_BODY_BYTES, CACHED_PATH_BYTES, CACHED_REFRESH_MS, FILES_MAX,
     NAME_BYTES, PATH_MAX,
@@ -37,7 +37,7 @@ pub struct Place<'a> {
     /// The root.
     pub root: &'a Root,
     /// Which names are index files.
-    pub site: &'a Site,
+    pub http_config: &'a HttpConfig,
 }
 
 /// A file that is to be sent, as it was found for a request. Its user gives the file back by
@@ -385,7 +385,7 @@ fn hash(path: &[u8], is_folder: bool) -> usize {
 /// Finds what is at a path: the file or index file, in the best of the encodings that are there.
 fn resolve(
     files: &mut Files,
-    Place { root, site }: Place,
+    Place { root, http_config }: Place,
     path: &[u8],
     is_folder: bool,
     accepted: Accepted,
@@ -397,7 +397,7 @@ fn resolve(
             found.descriptor.close();
             return Ok(Located::NeedsSlash);
         }
-        match find_index(root, site, &mut full)? {
+        match find_index(root, http_config, &mut full)? {
             Some(mut index) => {
                 index.is_by_link |= found.is_by_link;
                 found.descriptor.close();
@@ -443,11 +443,11 @@ fn resolve(
 /// Opens the first index file of a folder that is there, and makes `full` its path.
 fn find_index(
     root: &Root,
-    site: &Site,
+    http_config: &HttpConfig,
     full: &mut Vec<u8, PATH_MAX>,
 ) -> Result<Option<Found>, Fault> {
     let size = full.len();
-    for name in site.index() {
+    for name in http_config.index() {
         full.truncate(size);
         if size > 0 && full.push(b'/').is_err() {
             continue;

@@ -5,6 +5,7 @@
 mod boundary;
 mod civil_time;
 pub mod condition;
+mod config;
 pub mod date;
 pub mod document;
 pub mod encoding;
@@ -17,17 +18,16 @@ pub mod path;
 pub mod range;
 pub mod request;
 pub mod response_head;
-mod site;
 mod status;
 mod text;
 
 pub use condition::{Outcome, Tag, Validators, evaluate};
+pub use config::{HttpConfig, PORT_DEFAULT};
 pub use encoding::{Accepted, Encoding, accepted};
 pub use media::{content_type, prefers_html, prefers_json};
 pub use path::{OWN, Path};
 pub use range::{Range, Ranges};
 pub use request::{Field, Method, Refusal, Request, parse};
-pub use site::{PORT_DEFAULT, Site};
 pub use status::Status;
 pub use text::{FixedBuf, Output};
 

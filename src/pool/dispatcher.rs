@@ -14,7 +14,7 @@ use super::keeper::Keeper;
 use super::notifier::Notifier;
 use super::ticket::{Ticket, Tickets};
 use crate::gauge::Gauges;
-use crate::http::Site;
+use crate::http::HttpConfig;
 use crate::limits::{
     BOARD, JOBS_PER_MESSAGE_MAX, LISTENERS_MAX, RETRY_MS, RING_MAX, TICKETS_MAX, WORKERS_MAX,
 };
@@ -170,7 +170,7 @@ impl<C: Crew> Dispatcher<C> {
     /// What mmap, epoll and signalfd say, and `make`.
     pub fn new(
         intake: Intake,
-        (site, clock_floor_s): (&'static Site, u64),
+        (http_config, clock_floor_s): (&'static HttpConfig, u64),
         (drain_ms, notifier, keeper, control): (u64, Notifier, Keeper, Control),
         make: impl FnOnce(&Desk) -> Result<C, Errno>,
     ) -> Result<Self, Errno> {
@@ -212,7 +212,7 @@ impl<C: Crew> Dispatcher<C> {
             crew: make(&desk)?,
             desk,
             intake,
-            doorman: Doorman::new(site, clock_floor_s),
+            doorman: Doorman::new(http_config, clock_floor_s),
             signals,
             notifier,
             keeper,

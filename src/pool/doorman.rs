@@ -1,7 +1,7 @@
 //! The doorman: tells HTTP clients that have waited too long that the server is full, in a few places
 //! of the dispatcher's own, so that nobody's place is needed for it.
 
-use crate::http::Site;
+use crate::http::HttpConfig;
 use crate::limits::{BOARD, HTTP_HEAD_BYTES_MAX, HTTP_MADE_BYTES_MAX, TURNED_AWAY_MAX};
 use crate::sys::{self, Descriptor, Errno};
 use crate::worker;
@@ -16,12 +16,12 @@ struct Leaving {
 /// The doorman and its places.
 pub(super) struct Doorman {
     leaving: [Leaving; TURNED_AWAY_MAX],
-    site: &'static Site,
+    http_config: &'static HttpConfig,
     clock_floor_s: u64,
 }
 
 impl Doorman {
-    pub(super) fn new(site: &'static Site, clock_floor_s: u64) -> Self {
+    pub(super) fn new(http_config: &'static HttpConfig, clock_floor_s: u64) -> Self {
         const FREE: Leaving = Leaving {
             socket: Descriptor::NONE,
             until_ms: 0,
@@ -29,7 +29,7 @@ impl Doorman {
         };
         Self {
             leaving: [FREE; TURNED_AWAY_MAX],
-            site,
+            http_config,
             clock_floor_s,
         }
     }
@@ -56,7 +56,12 @@ impl Doorman {
             return;
         };
         let mut answer = [0; HTTP_MADE_BYTES_MAX];
-        let made = worker::turn_away(&request[..size], self.site, self.clock_floor_s, &mut answer);
+        let made = worker::turn_away(
+            &request[..size],
+            self.http_config,
+            self.clock_floor_s,
+            &mut answer,
+        );
         // It is the first thing that is sent on this socket, so there is room for all of it.
         let _ = sys::send(socket.raw(), &answer[..made], false);
         sys::shutdown_write(socket.raw());

@@ -25,7 +25,7 @@ pub use keeper::Keeper;
 pub use notifier::Notifier;
 
 use crate::files::Root;
-use crate::http::Site;
+use crate::http::HttpConfig;
 use crate::limits::WORKERS_MAX;
 use crate::train::Framing;
 use crate::worker::Worker;
@@ -46,7 +46,7 @@ pub struct PoolSetting {
     /// The framing of what is pushed.
     pub framing: Framing,
     /// How files are served over HTTP.
-    pub site: &'static Site,
+    pub http_config: &'static HttpConfig,
     /// Seconds since 1970 before which the clock cannot be right.
     pub clock_floor_s: u64,
 }

@@ -42,7 +42,7 @@ impl ThreadPool {
                 framing: setting.framing,
                 gauges,
                 cache_sharers: workers,
-                site: setting.site,
+                http_config: setting.http_config,
                 clock_floor_s: setting.clock_floor_s,
             };
             Ok(move |place: &mut Place| {

@@ -97,7 +97,7 @@ impl Worker {
 
     /// Closes a connection. Its place stays taken until the pool knows.
     pub(crate) fn end(&mut self, turns: &Turns, slot: Slot) {
-        if turns.setting.site.access_log {
+        if turns.setting.http_config.access_log {
             self.log_kept(slot);
         }
         self.deadlines.disarm(&mut self.connections, slot);

@@ -11,7 +11,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use crate::files::{Cache, File, FileSlot, Files, Listing, Place, Root};
 use crate::gauge::{Gauges, RootState};
-use crate::http::Site;
+use crate::http::HttpConfig;
 use crate::limits::{CAR_BUFFER_BYTES, HTTP_HEAD_BYTES_MAX};
 use crate::link::{IdleMode, Job, Order, PoolLink, Protocol};
 use crate::sys::{self, Errno};
@@ -92,7 +92,7 @@ pub struct WorkerConfig<'a> {
     /// Workers of the same process.
     pub cache_sharers: usize,
     /// How files are served over HTTP.
-    pub site: &'a Site,
+    pub http_config: &'a HttpConfig,
     /// Seconds since 1970 before which the clock cannot be right.
     pub clock_floor_s: u64,
     /// What dispatcher and workers show each other.
@@ -104,7 +104,7 @@ impl WorkerConfig<'_> {
     fn place(&self) -> Place<'_> {
         Place {
             root: self.root,
-            site: self.site,
+            http_config: self.http_config,
         }
     }
 }

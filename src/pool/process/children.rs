@@ -176,7 +176,7 @@ impl ProcessPool {
             framing: self.setting.framing,
             gauges: desk.gauges,
             cache_sharers: 1,
-            site: self.setting.site,
+            http_config: self.setting.http_config,
             clock_floor_s: self.setting.clock_floor_s,
         };
         let mut link = Pair {

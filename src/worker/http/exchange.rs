@@ -241,7 +241,7 @@ impl Worker {
             .map_or(0, |before| batch.answers[before].end);
         let answered = &batch.answers[index];
         self.let_go(response.body);
-        if turns.setting.site.access_log {
+        if turns.setting.http_config.access_log {
             self.log_answers(slot, received, batch, index);
         }
         let connection = self.connections.get(slot);
@@ -270,7 +270,7 @@ impl Worker {
         connection.lingers = batch.is_cut;
         let is_whole = matches!(response.body, Body::None);
         let last = batch.answers.last().expect("one at least");
-        let is_logged = turns.setting.site.access_log;
+        let is_logged = turns.setting.http_config.access_log;
         if is_logged {
             let whole = batch.answers.len() - usize::from(!is_whole);
             self.log_answers(slot, received, batch, whole);
@@ -369,7 +369,7 @@ impl Worker {
 
     /// The answer that depended on its request is sent.
     fn drop_request(&mut self, turns: &Turns, slot: Slot) {
-        if turns.setting.site.access_log {
+        if turns.setting.http_config.access_log {
             self.log_kept(slot);
         }
         let connection = self.connections.get(slot);

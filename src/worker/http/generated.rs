@@ -3,7 +3,9 @@
 use super::response::{Body, Response};
 use crate::http::path::{self, Path};
 use crate::http::response_head::{self, HeadOptions};
-use crate::http::{self, Field, FixedBuf, Method, Output, Request, Site, Status, prefers_html};
+use crate::http::{
+    self, Field, FixedBuf, HttpConfig, Method, Output, Request, Status, prefers_html,
+};
 use crate::http::{document, error_page};
 use crate::limits::RETRY_AFTER_S;
 use crate::sys;
@@ -34,7 +36,12 @@ impl ErrorFormat {
 
 /// Makes the answer to a client that no worker has a place for, into `room`: how many bytes.
 #[must_use]
-pub fn turn_away(received: &[u8], site: &Site, clock_floor_s: u64, room: &mut [u8]) -> usize {
+pub fn turn_away(
+    received: &[u8],
+    http_config: &HttpConfig,
+    clock_floor_s: u64,
+    room: &mut [u8],
+) -> usize {
     let (error_format, is_http10) = match http::parse(received) {
         Ok(Some(request)) => (ErrorFormat::of(&request), request.is_http10),
         _ => (ErrorFormat::UNKNOWN, false),
@@ -44,8 +51,8 @@ pub fn turn_away(received: &[u8], site: &Site, clock_floor_s: u64, room: &mut [u
         date_s: (real_s >= clock_floor_s).then_some(real_s),
         is_http10,
         keep_alive: false,
-        extra: &site.extra,
-        extra_generated: &site.extra_generated,
+        extra: &http_config.extra,
+        extra_generated: &http_config.extra_generated,
     };
     busy(&head_options, error_format, &mut FixedBuf::new(room)).generated_len
 }

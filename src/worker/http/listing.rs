@@ -124,7 +124,7 @@ impl Worker {
         }
         self.await_client(turns, slot);
         let file = self.connections.get(slot).file;
-        let dotfiles = turns.setting.site.dotfiles;
+        let dotfiles = turns.setting.http_config.dotfiles;
         let keep = |name: &[u8]| wanted.shows(name, dotfiles);
         match self.listing.step(self.files.get(file), keep) {
             Ok(Progress::More) => Step::Again,

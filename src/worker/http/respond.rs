@@ -49,8 +49,8 @@ impl<'a> Responder<'a> {
             date_s: (real_s >= self.setting.clock_floor_s).then_some(real_s),
             is_http10,
             keep_alive,
-            extra: &self.setting.site.extra,
-            extra_generated: &self.setting.site.extra_generated,
+            extra: &self.setting.http_config.extra,
+            extra_generated: &self.setting.http_config.extra_generated,
         }
     }
 
@@ -107,7 +107,7 @@ impl<'a> Responder<'a> {
         if path.bytes.split(|byte| *byte == b'/').next() == Some(OWN) {
             return self.respond_of_itself(&path, head_options, error_format(), out);
         }
-        let located = if path.is_hidden() && !self.setting.site.dotfiles {
+        let located = if path.is_hidden() && !self.setting.http_config.dotfiles {
             Err(Fault::NotFound)
         } else {
             self.locate(&path.bytes, path.is_folder, request)
@@ -120,7 +120,7 @@ impl<'a> Responder<'a> {
                 redirect(&path, request.query, head_options, error_format(), out)
             }
             Ok(Located::Folder(mut found)) => {
-                if self.setting.site.listing {
+                if self.setting.http_config.listing {
                     return self.respond_folder(request, found, head_options, out);
                 }
                 found.descriptor.close();
@@ -156,7 +156,7 @@ impl<'a> Responder<'a> {
         head_options: &HeadOptions,
         out: &mut FixedBuf,
     ) -> Response {
-        let fallback = self.setting.site.fallback.as_ref();
+        let fallback = self.setting.http_config.fallback.as_ref();
         if let Some((file, is_error)) = fallback
             && let Ok(Located::File(served)) = self.locate(file.as_bytes(), false, request)
         {

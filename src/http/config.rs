@@ -26,7 +26,7 @@ const OWN_FIELDS: [&str; 15] = [
 
 /// How files are served. Made at start-up, which may allocate, and only read afterwards.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Site {
+pub struct HttpConfig {
     /// Names of a folder's index files, in order; empty for `index.html`.
     index: Vec<String>,
     /// The file for paths that are not there, without a slash before it, and whether it goes out
@@ -44,7 +44,7 @@ pub struct Site {
     pub extra_generated: Vec<u8>,
 }
 
-impl Default for Site {
+impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             index: Vec::new(),
@@ -58,7 +58,7 @@ impl Default for Site {
     }
 }
 
-impl Site {
+impl HttpConfig {
     /// The names of a folder's index files, in order.
     pub fn index(&self) -> impl Iterator<Item = &str> {
         let default = if self.index.is_empty() {
