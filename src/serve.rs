@@ -23,6 +23,7 @@ use crate::pool::{Control, Intake, Keeper, Notifier, PoolSetting};
 use crate::sys;
 
 use listeners::{Bound, Listening};
+use user::{Needed, User};
 
 /// A backlog below this is worth a warning: a burst of clients would overflow it.
 const BACKLOG_SMALL: u64 = 1024;
@@ -33,14 +34,14 @@ const BACKLOG_SMALL: u64 = 1024;
 /// One line that says what is wrong and what to do.
 pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
     logger::start(options.log);
-    let found = user::find(options.user.as_ref())?;
+    let user = user::find(options.user.as_ref())?;
     raise_limit(options)?;
     let listening = listeners::open(options, supervisor::passed()?)?;
     warn_of_small_backlog();
     // Its socket may be closed to the user that the server becomes.
     let notifier = supervisor::notifier();
     let started = files::open_root(&options.root, options.wait_root)
-        .and_then(|root| user::become_found(found).map(|()| root))
+        .and_then(|root| become_user(options, user, &root).map(|()| root))
         .and_then(|root| setting_of(options, root));
     match started {
         Ok(setting) => start(options, arena, listening, setting, notifier),
@@ -49,6 +50,16 @@ pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
             Err(reason)
         }
     }
+}
+
+/// Serves from now on as this user, who must be able to read all that is served.
+fn become_user(options: &Options, user: User, root: &Root) -> Result<(), String> {
+    let needed = Needed {
+        root: (root, &options.root),
+        waits: options.wait_root,
+        pushed: options.push.as_deref(),
+    };
+    user::become_found(user, &needed)
 }
 
 /// What the pool is told. All files are opened by the rights of the user that the server runs as; of

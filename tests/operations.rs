@@ -6,6 +6,8 @@
 mod card;
 #[path = "operations/config.rs"]
 mod config;
+#[path = "operations/home.rs"]
+mod home;
 #[path = "operations/root.rs"]
 mod root;
 #[path = "operations/stuck.rs"]

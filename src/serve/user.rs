@@ -7,14 +7,20 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::unistd::{AccessFlags, faccessat};
 
 use crate::command::UserName;
+use crate::files::Root;
 use crate::sys::{self, Errno, Ids};
 
 const USERS: &str = "/etc/passwd";
 const GROUPS: &str = "/etc/group";
 
-/// As whom the server runs that root has started without saying more.
+/// As whom the server runs that root has started without saying more, if all can be read so.
 const NOBODY: &str = "nobody";
 /// The same where no file names it: the kernel's own number for it (overflowuid of proc(5)).
 const NOBODY_IDS: Ids = Ids {
@@ -22,57 +28,143 @@ const NOBODY_IDS: Ids = Ids {
     group: 65534,
 };
 
-/// Finds out as whom the server is to run; `None` to stay who started it. Nobody is root without
-/// saying so.
+/// As whom the server is to run.
+pub(super) enum User {
+    /// As who started it.
+    Own,
+    /// As the user that was named.
+    Named(Ids),
+    /// As whoever can read what is served: nobody is root without saying so.
+    Unprivileged,
+}
+
+/// What the user must be able to read.
+pub(super) struct Needed<'a> {
+    /// The root, opened by who started the server, and its path.
+    pub(super) root: (&'a Root, &'a Path),
+    /// Whether it will be opened anew by its path, once it is there.
+    pub(super) waits: bool,
+    /// The file that is pushed.
+    pub(super) pushed: Option<&'a Path>,
+}
+
+/// Finds out as whom the server is to run.
 ///
 /// # Errors
 /// One line that says what is wrong and what to do.
-pub(super) fn find(name: Option<&UserName>) -> Result<Option<Ids>, String> {
+pub(super) fn find(name: Option<&UserName>) -> Result<User, String> {
     let now = sys::ids();
     let Some(name) = name else {
-        if now.user != 0 {
-            return Ok(None);
-        }
-        let known = look_up(USERS, NOBODY.as_bytes())?.map(|entry| Ids {
-            user: entry.number,
-            group: entry.rest,
+        return Ok(if now.user == 0 {
+            User::Unprivileged
+        } else {
+            User::Own
         });
-        let ids = known.filter(|ids| ids.user != 0).unwrap_or(NOBODY_IDS);
-        log::info!(
-            "started as root, runs as user {} ({NOBODY}); --user NAME for another one",
-            ids.user
-        );
-        return Ok(Some(ids));
     };
     let wanted = ids_of(name)?;
     if wanted == now {
-        return Ok(None);
+        return Ok(User::Own);
     }
     if now.user != 0 {
         return Err(format!(
             "--user {name}: only root can run it as another user; leave it out"
         ));
     }
-    Ok(Some(wanted))
+    Ok(User::Named(wanted))
 }
 
 /// Takes on the rights that were found, and renounces all others.
 ///
 /// # Errors
 /// One line that says what is wrong.
-pub(super) fn become_found(found: Option<Ids>) -> Result<(), String> {
-    if let Some(ids) = found {
-        sys::become_user(ids).map_err(|errno| {
-            format!(
-                "--user: cannot become user {} of group {}: {}",
-                ids.user,
-                ids.group,
-                errno.desc()
-            )
-        })?;
+pub(super) fn become_found(user: User, needed: &Needed) -> Result<(), String> {
+    match user {
+        User::Own => {}
+        User::Named(ids) => become_user(ids)?,
+        User::Unprivileged => match unprivileged(needed)? {
+            Some(ids) => become_user(ids)?,
+            None => stay_without_capabilities(needed.root.1)?,
+        },
     }
     sys::renounce_new_privileges()
         .map_err(|errno| format!("new privileges cannot be renounced: {}", errno.desc()))
+}
+
+fn become_user(ids: Ids) -> Result<(), String> {
+    sys::become_user(ids).map_err(|errno| {
+        format!(
+            "--user: cannot become user {} of group {}: {}",
+            ids.user,
+            ids.group,
+            errno.desc()
+        )
+    })
+}
+
+/// The first of `nobody` and the folder's owner who can read what is served; `None` if neither can.
+fn unprivileged(needed: &Needed) -> Result<Option<Ids>, String> {
+    let known = look_up(USERS, NOBODY.as_bytes())?.map(|entry| Ids {
+        user: entry.number,
+        group: entry.rest,
+    });
+    let nobody = known.filter(|ids| ids.user != 0).unwrap_or(NOBODY_IDS);
+    let can_read = |ids| sys::try_as(ids, || needed.is_readable()) == Ok(true);
+    if can_read(nobody) {
+        log::info!(
+            "started as root, runs as user {} ({NOBODY}); --user NAME for another one",
+            nobody.user
+        );
+        return Ok(Some(nobody));
+    }
+    let owner = owner_of(needed.root.1, nobody.group)?;
+    if let Some(owner) = owner.filter(|owner| owner.user != 0 && can_read(*owner)) {
+        log::info!(
+            "started as root, runs as user {}, who owns the folder that user {NOBODY} cannot read; \
+             --user NAME for another one",
+            owner.user
+        );
+        return Ok(Some(owner));
+    }
+    Ok(None)
+}
+
+/// Keeps the user's number, by which root's own files can be read, and nothing else that root can.
+fn stay_without_capabilities(root: &Path) -> Result<(), String> {
+    log::warn!(
+        "started as root, runs as user 0 without any capability, for user {NOBODY} cannot read {}; \
+         --user NAME for another one",
+        root.display()
+    );
+    sys::stay_user_alone()
+        .map_err(|errno| format!("capabilities cannot be given up: {}", errno.desc()))
+}
+
+impl Needed<'_> {
+    /// Whether all of it can be read by who this process is now.
+    fn is_readable(&self) -> bool {
+        let (root, path) = self.root;
+        let is_closed = |path: &Path, access| {
+            // As it will be opened: from another folder than the current one.
+            let full = std::path::absolute(path).unwrap_or_else(|_| path.into());
+            faccessat(AT_FDCWD, &full, access, AtFlags::AT_EACCESS) == Err(Errno::EACCES)
+        };
+        let is_root_closed = root.is_there() && root.read() == Err(Errno::EACCES);
+        let is_way_closed = self.waits && is_closed(path, AccessFlags::R_OK | AccessFlags::X_OK);
+        let is_pushed_closed = |path| is_closed(path, AccessFlags::R_OK);
+        !(is_root_closed || is_way_closed || self.pushed.is_some_and(is_pushed_closed))
+    }
+}
+
+/// The owner of a folder, or of what it will lie in, with the owner's own group.
+fn owner_of(path: &Path, unknown_group: u32) -> Result<Option<Ids>, String> {
+    let full = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let mut above = full.ancestors();
+    let Some(user) = above.find_map(|path| Some(path.metadata().ok()?.uid())) else {
+        return Ok(None);
+    };
+    let known = look_up(USERS, user.to_string().as_bytes())?;
+    let group = known.map_or(unknown_group, |entry| entry.rest);
+    Ok(Some(Ids { user, group }))
 }
 
 fn ids_of(name: &UserName) -> Result<Ids, String> {

@@ -38,7 +38,7 @@ pub use socket::{
 };
 
 pub use supervise::{Name, adopt_listener, datagrams_to};
-pub use user::{Ids, become_user, ids, renounce_new_privileges};
+pub use user::{Ids, become_user, ids, renounce_new_privileges, stay_user_alone, try_as};
 pub use watch::{Event, Events, events, unwatch, watch, watcher};
 
 use std::time::SystemTime;

@@ -16,7 +16,7 @@ use super::common::server::{LIMIT, Pool, Server, pool, run};
 use super::common::{random_file, wait_until};
 
 /// Whether this test can try to become another user; says so if not.
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     let is_root = nix::unistd::geteuid().is_root();
     if !is_root {
         let _ = std::io::stderr().write_all(b"left out, it needs root\n");
@@ -25,19 +25,19 @@ fn is_root() -> bool {
 }
 
 /// A folder with these rights.
-fn folder_of(mode: u32) -> tempfile::TempDir {
+pub(super) fn folder_of(mode: u32) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
     folder
 }
 
 /// A folder that everybody may read.
-fn public() -> tempfile::TempDir {
+pub(super) fn public() -> tempfile::TempDir {
     folder_of(0o755)
 }
 
 /// A line of a process's or thread's status (proc(5)).
-fn status_of(folder: &str, name: &str) -> Vec<String> {
+pub(super) fn status_of(folder: &str, name: &str) -> Vec<String> {
     let text = fs::read_to_string(format!("{folder}/status")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     let words = line.unwrap().trim_start_matches(':').split_whitespace();
@@ -45,7 +45,7 @@ fn status_of(folder: &str, name: &str) -> Vec<String> {
 }
 
 /// The folders of proc(5) of all processes and threads of a server.
-fn all_of(server: &Server) -> Vec<String> {
+pub(super) fn all_of(server: &Server) -> Vec<String> {
     let mut threads = server.threads();
     threads.sort_unstable();
     if is_emulated() {
@@ -62,7 +62,7 @@ fn all_of(server: &Server) -> Vec<String> {
 }
 
 /// A port below 1024 that is free now.
-fn low_port() -> u16 {
+pub(super) fn low_port() -> u16 {
     (600..1024)
         .rev()
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
@@ -209,14 +209,12 @@ fn a_user_that_cannot_be_is_refused() {
     ] {
         assert_refused(serve(root).args(["--user", given]), words);
     }
-    // What only root may read is not served, and that is told at the start.
+    // What the user may not read is not served, and that is told at the start.
     let hidden = folder_of(0o700);
-    for options in [["--user", "nobody"], ["--log", "warn"]] {
-        assert_refused(
-            serve(hidden.path()).args(options),
-            &["permission denied", "65534", "--user"],
-        );
-    }
+    assert_refused(
+        serve(hidden.path()).args(["--user", "nobody"]),
+        &["permission denied", "65534", "--user"],
+    );
     let socket = folder.path().join("socket");
     let unix = format!("unix:{}", socket.display());
     let missing = folder.path().join("missing");
