@@ -16,10 +16,10 @@ use crate::files::Root;
 use crate::limits::{RING_MAX, parent_descriptors, thread_pool_descriptors, worker_descriptors};
 use crate::logger::{self, Line};
 use crate::memory::Arena;
-use crate::pool::dispatcher::{Crew, Dispatcher, Ended};
+use crate::pool::dispatcher::{Dispatcher, Ended, WorkerPool};
 use crate::pool::process::ProcessPool;
 use crate::pool::thread::ThreadPool;
-use crate::pool::{Control, Intake, Keeper, Notifier, PoolSetting};
+use crate::pool::{Acceptor, Control, Notifier, PoolConfig, RootMonitor};
 use crate::sys;
 
 use listeners::{Bound, Listening};
@@ -65,7 +65,7 @@ fn become_user(options: &Options, user: User, root: &Root) -> Result<(), String>
 /// What the pool is told. All files are opened by the rights of the user that the server runs as; of
 /// the way to the root, which may lead through folders that are closed to it, only the end must be
 /// readable.
-fn setting_of(options: &Options, root: Root) -> Result<PoolSetting, String> {
+fn setting_of(options: &Options, root: Root) -> Result<PoolConfig, String> {
     files::check_root(&root, &options.root, options.wait_root)?;
     let pushed = options.push.as_deref();
     let pushed = pushed.map(|path| files::open_pushed(path, options.wait_root));
@@ -73,7 +73,7 @@ fn setting_of(options: &Options, root: Root) -> Result<PoolSetting, String> {
     if !options.http.is_empty() {
         files::warn_of_own_paths(root);
     }
-    Ok(PoolSetting {
+    Ok(PoolConfig {
         workers: options.workers,
         per_worker: options.per_worker,
         framing: options.push_framing,
@@ -88,23 +88,23 @@ fn start(
     options: &Options,
     arena: &'static Arena,
     mut listening: Listening,
-    setting: PoolSetting,
+    setting: PoolConfig,
     notifier: Notifier,
 ) -> Result<(), String> {
     let manner = (setting.http_config, setting.clock_floor_s);
-    let intake = Intake::new(core::mem::take(&mut listening.listeners));
-    let keeper = Keeper::new(setting.root, options.wait_root);
+    let acceptor = Acceptor::new(core::mem::take(&mut listening.listeners));
+    let root_monitor = RootMonitor::new(setting.root, options.wait_root);
     let control = Control::new(eject::listen(), eject::names_of(&options.root).leak());
-    let ending = (options.drain_s * 1000, notifier, keeper, control);
+    let ending = (options.drain_s * 1000, notifier, root_monitor, control);
     let told = |errno| format!("the pool cannot start: {errno}");
     match options.pool {
         Pool::Process => {
-            let pool = Dispatcher::new(intake, manner, ending, |_| Ok(ProcessPool::new(setting)));
+            let pool = Dispatcher::new(acceptor, manner, ending, |_| Ok(ProcessPool::new(setting)));
             serve(options, arena, &listening, pool.map_err(told)?)
         }
         Pool::Thread => {
-            let pool = Dispatcher::new(intake, manner, ending, |desk| {
-                ThreadPool::new(setting, desk)
+            let pool = Dispatcher::new(acceptor, manner, ending, |state| {
+                ThreadPool::new(setting, state)
             });
             serve(options, arena, &listening, pool.map_err(told)?)
         }
@@ -112,7 +112,7 @@ fn start(
 }
 
 /// The end of start-up, and what follows.
-fn serve<C: Crew>(
+fn serve<C: WorkerPool>(
     options: &Options,
     arena: &Arena,
     listening: &Listening,

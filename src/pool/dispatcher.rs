@@ -1,5 +1,5 @@
 //! The dispatcher: the main loop of both pools, from the accepting to the stop. What differs between
-//! the pools is a [`Crew`].
+//! the pools is a [`WorkerPool`].
 
 use heapless::Vec;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -7,11 +7,11 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use static_cell::ConstStaticCell;
 
+use super::acceptor::{Acceptor, Ring, Waiting};
 use super::control::Control;
-use super::doorman::Doorman;
-use super::intake::{Intake, Ring, Waiting};
-use super::keeper::Keeper;
 use super::notifier::Notifier;
+use super::overflow::OverflowResponder;
+use super::root_monitor::RootMonitor;
 use super::ticket::{Ticket, Tickets};
 use crate::gauge::Gauges;
 use crate::http::HttpConfig;
@@ -43,8 +43,8 @@ const WAITING_POLL_MS: u64 = 20;
 /// Jobs that are passed together.
 pub type Jobs = Vec<Job, JOBS_PER_MESSAGE_MAX>;
 
-/// What the dispatcher has on its desk: whom the crew's workers hold, and who waits.
-pub struct Desk {
+/// What the dispatcher knows: whom the pool's workers hold, and who waits.
+pub struct DispatcherState {
     pub(super) tickets: &'static mut Tickets,
     pub(super) ring: &'static mut Ring,
     pub(super) gauges: Gauges,
@@ -53,7 +53,7 @@ pub struct Desk {
     pub(super) drain_until_ms: Option<u64>,
 }
 
-impl Desk {
+impl DispatcherState {
     /// Lets a client wait before all others.
     pub(super) fn put_first(&mut self, waiting: Waiting) {
         if self.ring.push_front(waiting).is_err() {
@@ -79,21 +79,21 @@ impl Desk {
 }
 
 /// The workers of a pool, as the dispatcher deals with them.
-pub trait Crew {
+pub trait WorkerPool {
     /// Makes those workers that are made after the seal.
     ///
     /// # Errors
     /// What the system says.
-    fn begin(&mut self, desk: &mut Desk) -> Result<(), Errno>;
+    fn begin(&mut self, state: &mut DispatcherState) -> Result<(), Errno>;
 
     /// Comes first in every turn: replaces workers that have died.
-    fn tend(&mut self, desk: &mut Desk, now_ms: u64);
+    fn tend(&mut self, state: &mut DispatcherState, now_ms: u64);
 
-    /// When [`Crew::tend`] should come by itself.
+    /// When [`WorkerPool::tend`] should come by itself.
     fn tend_ms(&self) -> Option<u64>;
 
     /// A child of this process has changed its state.
-    fn reap(&mut self, desk: &mut Desk);
+    fn reap(&mut self, state: &mut DispatcherState);
 
     /// Tickets that the workers hold.
     fn held(&self) -> usize;
@@ -102,9 +102,14 @@ pub trait Crew {
     fn is_full(&self) -> bool;
 
     /// Who takes jobs now, and how many of `waiting`; none of those `refused`.
-    fn offer(&self, desk: &Desk, waiting: usize, refused: &[bool]) -> Option<(usize, usize)>;
+    fn offer(
+        &self,
+        state: &DispatcherState,
+        waiting: usize,
+        refused: &[bool],
+    ) -> Option<(usize, usize)>;
 
-    /// Passes jobs to whom [`Crew::offer`] named; never blocks. Those that are passed it takes out.
+    /// Passes jobs to whom [`WorkerPool::offer`] named; never blocks. Those that are passed it takes out.
     ///
     /// # Errors
     /// Nothing was passed: try later.
@@ -122,8 +127,8 @@ pub trait Crew {
     /// Asks it; false when it cannot be asked now.
     fn ask(&mut self, worker: usize) -> bool;
 
-    /// Takes the reports that have come from a source that the crew has epoll watch.
-    fn take_reports(&mut self, desk: &mut Desk, source: usize);
+    /// Takes the reports that have come from a source that the pool has epoll watch.
+    fn take_reports(&mut self, state: &mut DispatcherState, source: usize);
 
     /// Lets every worker come round soon, also those that sleep.
     fn call_all(&mut self);
@@ -132,7 +137,7 @@ pub trait Crew {
     fn drain(&mut self);
 
     /// Lets the workers end; those that hold nothing have a moment for it, the others none.
-    fn dismiss(&mut self);
+    fn shut_down(&mut self);
 
     /// Ends the workers at once.
     fn end_at_once(&mut self);
@@ -147,32 +152,32 @@ pub enum Ended {
     AtOnce,
 }
 
-/// A pool: the dispatcher and its crew.
+/// The dispatcher and its workers.
 pub struct Dispatcher<C> {
-    crew: C,
-    desk: Desk,
-    intake: Intake,
-    doorman: Doorman,
+    pool: C,
+    state: DispatcherState,
+    acceptor: Acceptor,
+    overflow: OverflowResponder,
     signals: SignalFd,
     notifier: Notifier,
-    keeper: Keeper,
+    root_monitor: RootMonitor,
     control: Control,
     retry_ms: u64,
     /// How long a stop waits for transfers, in milliseconds.
     drain_ms: u64,
 }
 
-impl<C: Crew> Dispatcher<C> {
-    /// Takes the tables and blocks the signals that the pool handles; `make` makes the crew, with
+impl<C: WorkerPool> Dispatcher<C> {
+    /// Takes the tables and blocks the signals that the pool handles; `make` makes the pool, with
     /// those of its workers that are made at start-up.
     ///
     /// # Errors
     /// What mmap, epoll and signalfd say, and `make`.
     pub fn new(
-        intake: Intake,
-        (http_config, clock_floor_s): (&'static HttpConfig, u64),
-        (drain_ms, notifier, keeper, control): (u64, Notifier, Keeper, Control),
-        make: impl FnOnce(&Desk) -> Result<C, Errno>,
+        acceptor: Acceptor,
+        (site, clock_floor_s): (&'static Site, u64),
+        (drain_ms, notifier, root_monitor, control): (u64, Notifier, RootMonitor, Control),
+        make: impl FnOnce(&DispatcherState) -> Result<C, Errno>,
     ) -> Result<Self, Errno> {
         let mut handled = SigSet::empty();
         for signal in [
@@ -193,15 +198,19 @@ impl<C: Crew> Dispatcher<C> {
         )?;
         for (descriptor, flags, token) in [
             (control.listener(), EpollFlags::EPOLLIN, CONTROL_TOKEN),
-            (keeper.mount_changes(), EpollFlags::EPOLLPRI, MOUNTS_TOKEN),
+            (
+                root_monitor.mount_changes(),
+                EpollFlags::EPOLLPRI,
+                MOUNTS_TOKEN,
+            ),
         ] {
             if descriptor.is_open() {
                 let event = EpollEvent::new(flags | EpollFlags::EPOLLET, token);
                 epoll.add(sys::borrow(descriptor), event)?;
             }
         }
-        intake.register(&epoll)?;
-        let desk = Desk {
+        acceptor.register(&epoll)?;
+        let state = DispatcherState {
             tickets: TICKETS.take(),
             ring: RING.take(),
             gauges: Gauges::new()?,
@@ -209,13 +218,13 @@ impl<C: Crew> Dispatcher<C> {
             drain_until_ms: None,
         };
         Ok(Self {
-            crew: make(&desk)?,
-            desk,
-            intake,
-            doorman: Doorman::new(http_config, clock_floor_s),
+            pool: make(&state)?,
+            state,
+            acceptor,
+            overflow: OverflowResponder::new(http_config, clock_floor_s),
             signals,
             notifier,
-            keeper,
+            root_monitor,
             control,
             retry_ms: 0,
             drain_ms,
@@ -227,7 +236,7 @@ impl<C: Crew> Dispatcher<C> {
     /// # Errors
     /// What the system says.
     pub fn begin(&mut self) -> Result<(), Errno> {
-        self.crew.begin(&mut self.desk)
+        self.pool.begin(&mut self.state)
     }
 
     /// Serves until a signal stops the server; [`Dispatcher::end`] should follow.
@@ -235,29 +244,29 @@ impl<C: Crew> Dispatcher<C> {
     /// # Errors
     /// What epoll says; then nothing can go on.
     pub fn run(&mut self) -> Result<Ended, Errno> {
-        self.notifier.ready(self.keeper.has_root());
+        self.notifier.ready(self.root_monitor.has_root());
         loop {
             let now_ms = sys::now_ms();
             self.notifier.beat(
                 now_ms,
-                self.keeper.has_root(),
-                self.crew.held(),
-                self.desk.ring.len(),
+                self.root_monitor.has_root(),
+                self.pool.held(),
+                self.state.ring.len(),
             );
-            self.crew.tend(&mut self.desk, now_ms);
+            self.pool.tend(&mut self.state, now_ms);
             self.tend_root(now_ms);
             self.pass_on(now_ms);
             self.make_way();
             self.turn_away(now_ms);
-            let room = self.desk.ring.len() < RING_MAX && !self.desk.is_draining();
-            self.intake.open_or_close(&self.desk.epoll, room, now_ms);
-            if let Some(until_ms) = self.desk.drain_until_ms
+            let room = self.state.ring.len() < RING_MAX && !self.state.is_draining();
+            self.acceptor.open_or_close(&self.state.epoll, room, now_ms);
+            if let Some(until_ms) = self.state.drain_until_ms
                 && (self.is_idle() || now_ms >= until_ms)
             {
                 return Ok(Ended::Drained);
             }
             let mut events = [EpollEvent::empty(); LISTENERS_MAX + 3 + WORKERS_MAX];
-            let count = match self.desk.epoll.wait(&mut events, self.timeout(now_ms)) {
+            let count = match self.state.epoll.wait(&mut events, self.timeout(now_ms)) {
                 Err(Errno::EINTR) => 0,
                 result => result?,
             };
@@ -269,14 +278,14 @@ impl<C: Crew> Dispatcher<C> {
                         }
                     }
                     CONTROL_TOKEN => self.control.call(),
-                    MOUNTS_TOKEN => self.keeper.hurry(),
+                    MOUNTS_TOKEN => self.root_monitor.check_soon(),
                     listener if listener < SIGNALS_TOKEN => {
-                        let Desk { ring, tickets, .. } = &mut self.desk;
-                        self.intake.accept(listener as usize, ring, tickets);
+                        let DispatcherState { ring, tickets, .. } = &mut self.state;
+                        self.acceptor.accept(listener as usize, ring, tickets);
                     }
                     source => self
-                        .crew
-                        .take_reports(&mut self.desk, (source - REPORTS_TOKEN) as usize),
+                        .pool
+                        .take_reports(&mut self.state, (source - REPORTS_TOKEN) as usize),
                 }
             }
         }
@@ -285,45 +294,45 @@ impl<C: Crew> Dispatcher<C> {
     /// Ends the workers.
     pub fn end(&mut self, ended: Ended) {
         match ended {
-            Ended::Drained => self.crew.dismiss(),
-            Ended::AtOnce => self.crew.end_at_once(),
+            Ended::Drained => self.pool.shut_down(),
+            Ended::AtOnce => self.pool.end_at_once(),
         }
     }
 
     /// Looks after the root, and after who asks that it be let go.
     fn tend_root(&mut self, now_ms: u64) {
-        let gauges = self.desk.gauges;
-        let has_changed = self.keeper.look(gauges, now_ms);
-        let is_ejected = self.control.take(now_ms) && self.keeper.eject_root(gauges, now_ms);
+        let gauges = self.state.gauges;
+        let has_changed = self.root_monitor.look(gauges, now_ms);
+        let is_ejected = self.control.take(now_ms) && self.root_monitor.eject_root(gauges, now_ms);
         if has_changed || is_ejected {
-            self.crew.call_all();
+            self.pool.call_all();
         }
         if self.control.is_asked() {
-            let changes = self.keeper.changes();
-            let have_followed = (0..self.crew.workers())
+            let changes = self.root_monitor.changes();
+            let have_followed = (0..self.pool.workers())
                 .all(|worker| gauges.acked_root_generation(worker) == changes);
             self.control
-                .settle(have_followed, self.keeper.path(), now_ms);
+                .settle(have_followed, self.root_monitor.path(), now_ms);
         }
     }
 
     fn is_idle(&self) -> bool {
-        self.desk.ring.is_empty() && self.crew.held() == 0 && self.doorman.is_idle()
+        self.state.ring.is_empty() && self.pool.held() == 0 && self.overflow.is_idle()
     }
 
     fn timeout(&self, now_ms: u64) -> EpollTimeout {
-        let is_waiting = !self.desk.ring.is_empty() || !self.doorman.is_idle();
+        let is_waiting = !self.state.ring.is_empty() || !self.overflow.is_idle();
         let waiting = is_waiting.then_some(now_ms + WAITING_POLL_MS);
         let retry = Some(self.retry_ms).filter(|retry_ms| *retry_ms > now_ms);
         let next = [
             waiting,
             retry,
-            self.crew.tend_ms(),
-            self.intake.resume_ms(now_ms),
+            self.pool.tend_ms(),
+            self.acceptor.resume_ms(now_ms),
             self.notifier.next_ms(),
-            Some(self.keeper.next_ms()),
+            Some(self.root_monitor.next_ms()),
             self.control.next_ms(now_ms),
-            self.desk.drain_until_ms,
+            self.state.drain_until_ms,
         ]
         .into_iter()
         .flatten()
@@ -340,10 +349,10 @@ impl<C: Crew> Dispatcher<C> {
     /// Passes the waiting on, up to 16 at once.
     fn pass_on(&mut self, now_ms: u64) {
         let mut refused = [false; WORKERS_MAX];
-        while !self.desk.ring.is_empty() {
-            let waiting = self.desk.ring.len();
-            let Some((worker, count)) = self.crew.offer(&self.desk, waiting, &refused) else {
-                if !self.crew.is_full() {
+        while !self.state.ring.is_empty() {
+            let waiting = self.state.ring.len();
+            let Some((worker, count)) = self.pool.offer(&self.state, waiting, &refused) else {
+                if !self.pool.is_full() {
                     // A worker is slow to take what was passed to it: no event may tell.
                     self.retry_ms = now_ms + RETRY_MS;
                 }
@@ -358,23 +367,23 @@ impl<C: Crew> Dispatcher<C> {
     /// Passes the first `count` of the ring to a worker; false when it takes none for now.
     fn pass(&mut self, worker: usize, count: usize) -> bool {
         let mut jobs = Jobs::new();
-        let since_ms = self.desk.ring.front().map_or(0, |first| first.since_ms);
+        let since_ms = self.state.ring.front().map_or(0, |first| first.since_ms);
         while jobs.len() < count
             && !jobs.is_full()
-            && let Some(waiting) = self.desk.ring.pop_front()
+            && let Some(waiting) = self.state.ring.pop_front()
         {
-            let protocol = self.desk.tickets.protocol(waiting.ticket);
-            self.desk.tickets.hold(waiting.ticket, worker);
+            let protocol = self.state.tickets.protocol(waiting.ticket);
+            self.state.tickets.hold(waiting.ticket, worker);
             let _ = jobs.push(Job {
                 ticket: waiting.ticket.number(),
-                address: self.desk.tickets.peer(waiting.ticket).0,
+                address: self.state.tickets.peer(waiting.ticket).0,
                 protocol,
                 socket: waiting.socket,
             });
         }
         // There is room, so nobody needs to give way to these; `make_way` asks anew for the rest.
-        self.desk.gauges.set_waiting(0);
-        let Err(errno) = self.crew.pass(worker, &mut jobs) else {
+        self.state.gauges.set_waiting(0);
+        let Err(errno) = self.pool.pass(worker, &mut jobs) else {
             assert!(jobs.is_empty());
             return true;
         };
@@ -386,8 +395,8 @@ impl<C: Crew> Dispatcher<C> {
         }
         while let Some(job) = jobs.pop() {
             let ticket = ticket(job.ticket);
-            self.desk.tickets.wait_again(ticket);
-            self.desk.put_first(Waiting {
+            self.state.tickets.wait_again(ticket);
+            self.state.put_first(Waiting {
                 ticket,
                 socket: job.socket,
                 since_ms,
@@ -398,22 +407,22 @@ impl<C: Crew> Dispatcher<C> {
 
     /// Asks for an idle connection's place for each newcomer that waits, the oldest first.
     fn make_way(&mut self) {
-        let waiting = self.desk.ring.len();
-        let is_full = waiting > 0 && self.crew.is_full();
-        let mut asked = if is_full { self.crew.asked() } else { 0 };
+        let waiting = self.state.ring.len();
+        let is_full = waiting > 0 && self.pool.is_full();
+        let mut asked = if is_full { self.pool.asked() } else { 0 };
         while is_full && asked < waiting {
             let oldest = (0..WORKERS_MAX)
-                .filter(|worker| self.crew.can_ask(*worker))
-                .filter_map(|worker| Some((self.desk.gauges.idle_since_ms(worker)?, worker)))
+                .filter(|worker| self.pool.can_ask(*worker))
+                .filter_map(|worker| Some((self.state.gauges.idle_since_ms(worker)?, worker)))
                 .min();
             let Some((_, worker)) = oldest else { break };
-            if !self.crew.ask(worker) {
+            if !self.pool.ask(worker) {
                 break;
             }
             asked += 1;
         }
         // The others are taken from connections that become idle now, by the workers themselves.
-        self.desk.gauges.set_waiting(if is_full {
+        self.state.gauges.set_waiting(if is_full {
             waiting.saturating_sub(asked)
         } else {
             0
@@ -422,14 +431,14 @@ impl<C: Crew> Dispatcher<C> {
 
     /// Tells HTTP clients that have waited too long, or wait for a server that stops, to come later.
     fn turn_away(&mut self, now_ms: u64) {
-        self.doorman.tend(now_ms);
-        let least_ms = if self.desk.is_draining() {
+        self.overflow.tend(now_ms);
+        let least_ms = if self.state.is_draining() {
             0
         } else {
             BOARD.wait_max_ms
         };
-        while self.doorman.has_room() {
-            let Desk { ring, tickets, .. } = &mut self.desk;
+        while self.overflow.has_room() {
+            let DispatcherState { ring, tickets, .. } = &mut self.state;
             let mut is_over = |waiting: &Waiting| {
                 now_ms.saturating_sub(waiting.since_ms) >= least_ms
                     && tickets.protocol(waiting.ticket) == Protocol::Http
@@ -449,7 +458,7 @@ impl<C: Crew> Dispatcher<C> {
             }
             let waiting = found.expect("the index is that of a client");
             tickets.take_back(waiting.ticket);
-            self.doorman.turn_away(waiting.socket, now_ms);
+            self.overflow.turn_away(waiting.socket, now_ms);
         }
     }
 
@@ -457,12 +466,15 @@ impl<C: Crew> Dispatcher<C> {
     fn take_signals(&mut self) -> bool {
         while let Ok(Some(signal)) = self.signals.read_signal() {
             if signal.ssi_signo == Signal::SIGCHLD as u32 {
-                self.crew.reap(&mut self.desk);
+                self.pool.reap(&mut self.state);
             } else if signal.ssi_signo == Signal::SIGHUP as u32 {
-                if self.keeper.reopen_root(self.desk.gauges, sys::now_ms()) {
-                    self.crew.call_all();
+                if self
+                    .root_monitor
+                    .reopen_root(self.state.gauges, sys::now_ms())
+                {
+                    self.pool.call_all();
                 }
-            } else if self.desk.is_draining() {
+            } else if self.state.is_draining() {
                 log::warn!("a second signal: stopping at once");
                 return true;
             } else {
@@ -475,15 +487,15 @@ impl<C: Crew> Dispatcher<C> {
     fn begin_to_stop(&mut self) {
         log::info!(
             "stopping: {} clients are held, {} wait; transfers have {} ms",
-            self.crew.held(),
-            self.desk.ring.len(),
+            self.pool.held(),
+            self.state.ring.len(),
             self.drain_ms
         );
-        self.desk.drain_until_ms = Some(sys::now_ms().saturating_add(self.drain_ms));
-        self.intake.close(&self.desk.epoll);
+        self.state.drain_until_ms = Some(sys::now_ms().saturating_add(self.drain_ms));
+        self.acceptor.close(&self.state.epoll);
         self.notifier
-            .stopping(self.crew.held(), self.desk.ring.len());
-        self.crew.drain();
+            .stopping(self.pool.held(), self.state.ring.len());
+        self.pool.drain();
     }
 }
 

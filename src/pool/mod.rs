@@ -3,26 +3,26 @@
 //! One dispatcher, and two crews for it: the children of the process pool, the threads of the thread
 //! pool.
 
+mod acceptor;
 mod control;
 pub mod dispatcher;
-mod doorman;
 pub mod factory;
 pub mod handover;
-mod intake;
-mod keeper;
 mod notifier;
+mod overflow;
 mod pass_fd;
 pub mod process;
-mod pulse;
+mod root_monitor;
 pub mod thread;
 mod ticket;
+mod watchdog;
 
 use static_cell::ConstStaticCell;
 
+pub use acceptor::{Acceptor, Listener};
 pub use control::Control;
-pub use intake::{Intake, Listener};
-pub use keeper::Keeper;
 pub use notifier::Notifier;
+pub use root_monitor::RootMonitor;
 
 use crate::files::Root;
 use crate::http::HttpConfig;
@@ -36,7 +36,7 @@ static WORKERS: [ConstStaticCell<Worker>; WORKERS_MAX] =
     [const { ConstStaticCell::new(Worker::new()) }; WORKERS_MAX];
 
 /// What a pool is told at its start.
-pub struct PoolSetting {
+pub struct PoolConfig {
     /// Workers.
     pub workers: usize,
     /// Connections that one worker may hold.

@@ -6,11 +6,11 @@ mod children;
 use nix::sys::epoll::EpollFlags;
 use static_cell::ConstStaticCell;
 
-use super::PoolSetting;
-use super::dispatcher::{Crew, Desk, Jobs};
+use super::PoolConfig;
+use super::dispatcher::{DispatcherState, Jobs, WorkerPool};
 use super::pass_fd;
-use super::pulse::Pulses;
 use super::ticket::Ticket;
+use super::watchdog::Watchdog;
 use crate::limits::{BOARD, JOBS_PER_MESSAGE_MAX, WORKERS_MAX};
 use crate::sys::{self, Descriptor, Errno};
 
@@ -56,42 +56,42 @@ pub const TABLE_BYTES: usize = size_of::<[ProcessData; WORKERS_MAX]>();
 
 /// The children, as their parent sees them.
 pub struct ProcessPool {
-    setting: PoolSetting,
+    setting: PoolConfig,
     data: &'static mut [ProcessData],
-    pulses: Pulses,
+    watchdog: Watchdog,
     pid: i32,
 }
 
 impl ProcessPool {
     /// Takes the table; makes no child yet.
     #[must_use]
-    pub fn new(setting: PoolSetting) -> Self {
+    pub fn new(setting: PoolConfig) -> Self {
         assert!((1..=WORKERS_MAX).contains(&setting.workers) && setting.per_worker > 0);
         Self {
             data: &mut PROCESS_DATA.take()[..setting.workers],
-            pulses: Pulses::new(),
+            watchdog: Watchdog::new(),
             pid: sys::process_id(),
             setting,
         }
     }
 
     /// Sockets that a child may be passed now.
-    fn room(&self, desk: &Desk, child: usize) -> usize {
+    fn room(&self, state: &DispatcherState, child: usize) -> usize {
         let data = &self.data[child];
         if data.pid == 0 {
             return 0;
         }
-        let untaken = data.sent.saturating_sub(desk.gauges.taken(child)) as usize;
+        let untaken = data.sent.saturating_sub(state.gauges.taken(child)) as usize;
         (self.setting.per_worker - data.busy).min(BOARD.untaken_max.saturating_sub(untaken))
     }
 
-    fn give_back(&mut self, desk: &mut Desk, ticket: Ticket, child: usize) {
-        desk.tickets.take_back(ticket);
+    fn give_back(&mut self, state: &mut DispatcherState, ticket: Ticket, child: usize) {
+        state.tickets.take_back(ticket);
         self.data[child].busy -= 1;
     }
 
     /// A child that reports what it cannot know is not in its right mind.
-    fn distrust(&mut self, child: usize) {
+    fn on_protocol_violation(&mut self, child: usize) {
         log::error!("child {child} sent a report that makes no sense; it is replaced");
         if self.data[child].pid != 0 {
             sys::kill_child(self.data[child].pid);
@@ -99,26 +99,26 @@ impl ProcessPool {
     }
 }
 
-impl Crew for ProcessPool {
+impl WorkerPool for ProcessPool {
     /// All children: their memory is a copy of the parent's, so they are made after the seal.
-    fn begin(&mut self, desk: &mut Desk) -> Result<(), Errno> {
-        (0..self.data.len()).try_for_each(|child| self.make_child(desk, child))
+    fn begin(&mut self, state: &mut DispatcherState) -> Result<(), Errno> {
+        (0..self.data.len()).try_for_each(|child| self.make_child(state, child))
     }
 
-    fn tend(&mut self, desk: &mut Desk, now_ms: u64) {
-        self.respawn(desk, now_ms);
-        self.feel_pulses(desk, now_ms);
+    fn tend(&mut self, state: &mut DispatcherState, now_ms: u64) {
+        self.respawn(state, now_ms);
+        self.check_watchdog(state, now_ms);
     }
 
     fn tend_ms(&self) -> Option<u64> {
         let dead = self.data.iter().filter(|child| child.pid == 0);
-        let pulse = (self.held() > 0).then(|| self.pulses.next_ms());
-        dead.map(|child| child.respawn_ms).chain(pulse).min()
+        let heartbeat = (self.held() > 0).then(|| self.watchdog.next_ms());
+        dead.map(|child| child.respawn_ms).chain(heartbeat).min()
     }
 
-    fn reap(&mut self, desk: &mut Desk) {
+    fn reap(&mut self, state: &mut DispatcherState) {
         while let Some((pid, exit)) = sys::reap() {
-            self.bury(desk, pid, exit);
+            self.on_child_exit(state, pid, exit);
         }
     }
 
@@ -133,14 +133,19 @@ impl Crew for ProcessPool {
     }
 
     /// The least busy child.
-    fn offer(&self, desk: &Desk, waiting: usize, refused: &[bool]) -> Option<(usize, usize)> {
+    fn offer(
+        &self,
+        state: &DispatcherState,
+        waiting: usize,
+        refused: &[bool],
+    ) -> Option<(usize, usize)> {
         let with_room =
-            (0..self.data.len()).filter(|child| !refused[*child] && self.room(desk, *child) > 0);
+            (0..self.data.len()).filter(|child| !refused[*child] && self.room(state, *child) > 0);
         let children = with_room.clone().count();
         let child = with_room.min_by_key(|child| self.data[*child].busy)?;
         let share = waiting
             .div_ceil(children)
-            .min(self.room(desk, child))
+            .min(self.room(state, child))
             .min(JOBS_PER_MESSAGE_MAX);
         Some((child, share))
     }
@@ -177,7 +182,7 @@ impl Crew for ProcessPool {
         data.asked
     }
 
-    fn take_reports(&mut self, desk: &mut Desk, child: usize) {
+    fn take_reports(&mut self, state: &mut DispatcherState, child: usize) {
         // A child may have been buried by an event that came before in the same batch.
         while self.data[child].fd.is_open() {
             match pass_fd::receive_report(&self.data[child].fd) {
@@ -185,15 +190,15 @@ impl Crew for ProcessPool {
                     self.data[child].asked = false;
                     for number in tickets {
                         match Ticket::from_number(number)
-                            .filter(|ticket| desk.tickets.is_held_by(*ticket, child))
+                            .filter(|ticket| state.tickets.is_held_by(*ticket, child))
                         {
-                            Some(ticket) => self.give_back(desk, ticket, child),
-                            None => return self.distrust(child),
+                            Some(ticket) => self.give_back(state, ticket, child),
+                            None => return self.on_protocol_violation(child),
                         }
                     }
                 }
                 Ok(None) => return,
-                Err(_) => return self.distrust(child),
+                Err(_) => return self.on_protocol_violation(child),
             }
         }
     }
@@ -211,8 +216,8 @@ impl Crew for ProcessPool {
         }
     }
 
-    fn dismiss(&mut self) {
-        self.dismiss_children();
+    fn shut_down(&mut self) {
+        self.shut_down_children();
     }
 
     fn end_at_once(&mut self) {

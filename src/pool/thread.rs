@@ -2,10 +2,10 @@
 
 use nix::sys::epoll::EpollFlags;
 
-use super::dispatcher::{Crew, Desk, Jobs, ticket};
+use super::dispatcher::{DispatcherState, Jobs, WorkerPool, ticket};
 use super::factory::{Factory, Place};
-use super::pulse::{Pulses, Verdict};
-use super::{PoolSetting, WORKERS};
+use super::watchdog::{Verdict, Watchdog};
+use super::{PoolConfig, WORKERS};
 use crate::limits::{JOBS_PER_MESSAGE_MAX, QUEUE_CAPACITY, STUCK_MS};
 use crate::link::REPORT_MAX;
 use crate::sys::{self, Errno};
@@ -19,7 +19,7 @@ pub struct ThreadPool {
     factory: Factory,
     workers: usize,
     places: usize,
-    pulses: Pulses,
+    watchdog: Watchdog,
     /// Tickets of jobs in the queue, and of those taken and not yet back.
     held: usize,
 }
@@ -29,12 +29,12 @@ impl ThreadPool {
     ///
     /// # Errors
     /// What eventfd, epoll and clone say.
-    pub fn new(setting: PoolSetting, desk: &Desk) -> Result<Self, Errno> {
+    pub fn new(setting: PoolConfig, state: &DispatcherState) -> Result<Self, Errno> {
         let (workers, per_worker) = (setting.workers, setting.per_worker);
         let mut factory = Factory::init(QUEUE_CAPACITY, workers, per_worker)?;
         let bell = factory.bell().descriptor();
-        desk.watch(bell, ANYONE, EpollFlags::EPOLLIN | EpollFlags::EPOLLET)?;
-        let gauges = desk.gauges;
+        state.watch(bell, ANYONE, EpollFlags::EPOLLIN | EpollFlags::EPOLLET)?;
+        let gauges = state.gauges;
         factory.start(|index| {
             let setting = WorkerConfig {
                 index,
@@ -56,28 +56,28 @@ impl ThreadPool {
             factory,
             workers,
             places: workers * per_worker,
-            pulses: Pulses::new(),
+            watchdog: Watchdog::new(),
             held: 0,
         })
     }
 }
 
-impl Crew for ThreadPool {
-    fn begin(&mut self, _: &mut Desk) -> Result<(), Errno> {
+impl WorkerPool for ThreadPool {
+    fn begin(&mut self, _: &mut DispatcherState) -> Result<(), Errno> {
         Ok(())
     }
 
     /// A thread does not die alone: one that is stuck ends the process, for who watches over it to
     /// start it again.
-    fn tend(&mut self, desk: &mut Desk, now_ms: u64) {
-        if !self.pulses.is_time(now_ms) {
+    fn tend(&mut self, state: &mut DispatcherState, now_ms: u64) {
+        if !self.watchdog.is_time(now_ms) {
             return;
         }
         let shared = self.factory.shared();
         for worker in 0..self.workers {
             match self
-                .pulses
-                .feel(desk.gauges, worker, shared.is_busy(worker))
+                .watchdog
+                .check(state.gauges, worker, shared.is_busy(worker))
             {
                 Verdict::Well => {}
                 Verdict::Call => shared.call_round(worker),
@@ -92,10 +92,10 @@ impl Crew for ThreadPool {
     }
 
     fn tend_ms(&self) -> Option<u64> {
-        (self.held > 0).then(|| self.pulses.next_ms())
+        (self.held > 0).then(|| self.watchdog.next_ms())
     }
 
-    fn reap(&mut self, _: &mut Desk) {}
+    fn reap(&mut self, _: &mut DispatcherState) {}
 
     fn held(&self) -> usize {
         self.held
@@ -106,7 +106,7 @@ impl Crew for ThreadPool {
     }
 
     /// As many as there are places for, in batches of each worker's share.
-    fn offer(&self, _: &Desk, waiting: usize, _: &[bool]) -> Option<(usize, usize)> {
+    fn offer(&self, _: &DispatcherState, waiting: usize, _: &[bool]) -> Option<(usize, usize)> {
         let room = self.factory.shared().room().min(self.places - self.held);
         let share = waiting.div_ceil(self.workers).min(JOBS_PER_MESSAGE_MAX);
         (room > 0).then_some((ANYONE, share.min(room)))
@@ -136,11 +136,11 @@ impl Crew for ThreadPool {
         self.factory.shared().ask(worker)
     }
 
-    fn take_reports(&mut self, desk: &mut Desk, _: usize) {
+    fn take_reports(&mut self, state: &mut DispatcherState, _: usize) {
         loop {
             let tickets = self.factory.shared().take_done();
             for number in &tickets {
-                desk.tickets.take_back(ticket(*number));
+                state.tickets.take_back(ticket(*number));
                 self.held -= 1;
             }
             if tickets.len() < REPORT_MAX {
@@ -157,7 +157,7 @@ impl Crew for ThreadPool {
         self.factory.shared().drain();
     }
 
-    fn dismiss(&mut self) {
+    fn shut_down(&mut self) {
         log::debug!("the threads end");
         self.factory.destroy();
     }

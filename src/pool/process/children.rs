@@ -2,34 +2,34 @@
 
 use heapless::Vec;
 
-use super::{Crew, Desk, EpollFlags, ProcessData, ProcessPool};
+use super::{DispatcherState, EpollFlags, ProcessData, ProcessPool, WorkerPool};
 use crate::files::Pushed;
 use crate::limits::{BOARD, EXIT_MS, RESPAWN_DELAY_MS, RESPAWN_SETTLED_MS, STUCK_MS};
 use crate::link::Order;
 use crate::pool::WORKERS;
+use crate::pool::acceptor::Waiting;
 use crate::pool::dispatcher::ticket;
-use crate::pool::intake::Waiting;
 use crate::pool::pass_fd::{self, Pair};
-use crate::pool::pulse::Verdict;
+use crate::pool::watchdog::Verdict;
 use crate::sys::{self, Descriptor, Errno, Exit};
 use crate::worker::WorkerConfig;
 
 impl ProcessPool {
     /// Settles what a dead child leaves behind.
-    pub(super) fn bury(&mut self, desk: &mut Desk, pid: i32, exit: Exit) {
+    pub(super) fn on_child_exit(&mut self, state: &mut DispatcherState, pid: i32, exit: Exit) {
         let Some(child) = self.data.iter().position(|data| data.pid == pid) else {
             return;
         };
         // It is reaped, so its number may soon be that of a process which is not to be killed.
         self.data[child].pid = 0;
-        self.take_reports(desk, child);
+        self.take_reports(state, child);
         let mut untaken: Vec<Waiting, { BOARD.untaken_max }> = Vec::new();
         while let Ok(order) = pass_fd::receive_order(&self.data[child].child_fd) {
             match order {
                 Order::Jobs(jobs) => {
                     for job in jobs {
                         let ticket = ticket(job.ticket);
-                        desk.tickets.wait_again(ticket);
+                        state.tickets.wait_again(ticket);
                         self.data[child].busy -= 1;
                         if untaken
                             .push(Waiting {
@@ -49,28 +49,28 @@ impl ProcessPool {
         }
         let passed_on = untaken.len();
         while let Some(waiting) = untaken.pop() {
-            desk.put_first(waiting);
+            state.put_first(waiting);
         }
         let lost = self.data[child].busy;
         let mut start = 0;
-        while let Some(ticket) = desk.tickets.next_held_by(child, start) {
-            let (peer, port) = desk.tickets.peer(ticket);
+        while let Some(ticket) = state.tickets.next_held_by(child, start) {
+            let (peer, port) = state.tickets.peer(ticket);
             log::debug!("client [{peer}]:{port} was lost with child {child}");
-            self.give_back(desk, ticket, child);
+            self.give_back(state, ticket, child);
             start = ticket.number() + 1;
         }
         assert_eq!(self.data[child].busy, 0, "every ticket is settled");
         log::warn!(
             "child {child} ({pid}) ended, {exit}: {lost} clients lost, {passed_on} go to others"
         );
-        self.plan_replacement(desk, child);
+        self.plan_replacement(state, child);
     }
 
-    fn plan_replacement(&mut self, desk: &Desk, child: usize) {
+    fn plan_replacement(&mut self, state: &DispatcherState, child: usize) {
         let now_ms = sys::now_ms();
         let data = &mut self.data[child];
         // The child's copies are gone with it, but epoll follows the open file, not the number.
-        let _ = desk.epoll.delete(sys::borrow(&data.fd));
+        let _ = state.epoll.delete(sys::borrow(&data.fd));
         data.fd.close();
         data.child_fd.close();
         let (first, longest) = RESPAWN_DELAY_MS;
@@ -85,14 +85,14 @@ impl ProcessPool {
             respawn_ms: now_ms + delay_ms,
             ..ProcessData::NONE
         };
-        desk.gauges.reset(child);
+        state.gauges.reset(child);
     }
 
-    pub(super) fn respawn(&mut self, desk: &mut Desk, now_ms: u64) {
+    pub(super) fn respawn(&mut self, state: &mut DispatcherState, now_ms: u64) {
         for child in 0..self.data.len() {
             if self.data[child].pid == 0 && self.data[child].respawn_ms <= now_ms {
-                match self.make_child(desk, child) {
-                    Ok(()) if desk.is_draining() => {
+                match self.make_child(state, child) {
+                    Ok(()) if state.is_draining() => {
                         let _ = pass_fd::send_drain(&self.data[child].fd);
                     }
                     Ok(()) => {}
@@ -106,12 +106,12 @@ impl ProcessPool {
     }
 
     /// Ends the children that are stuck, so that they are replaced.
-    pub(super) fn feel_pulses(&mut self, desk: &Desk, now_ms: u64) {
-        if !self.pulses.is_time(now_ms) {
+    pub(super) fn check_watchdog(&mut self, state: &DispatcherState, now_ms: u64) {
+        if !self.watchdog.is_time(now_ms) {
             return;
         }
         for (child, data) in self.data.iter().enumerate() {
-            match self.pulses.feel(desk.gauges, child, data.busy > 0) {
+            match self.watchdog.check(state.gauges, child, data.busy > 0) {
                 Verdict::Well => {}
                 // One whose pair is full has enough to wake up for.
                 Verdict::Call => drop(pass_fd::send_look(&data.fd)),
@@ -126,26 +126,31 @@ impl ProcessPool {
         }
     }
 
-    pub(super) fn make_child(&mut self, desk: &mut Desk, child: usize) -> Result<(), Errno> {
+    pub(super) fn make_child(
+        &mut self,
+        state: &mut DispatcherState,
+        child: usize,
+    ) -> Result<(), Errno> {
         let (mut fd, mut child_fd) = sys::pair()?;
         let pid = match sys::fork() {
             Ok(Some(pid)) => pid,
-            Ok(None) => self.be_child(desk, child, child_fd),
+            Ok(None) => self.be_child(state, child, child_fd),
             Err(errno) => {
                 fd.close();
                 child_fd.close();
                 return Err(errno);
             }
         };
-        if let Err(errno) = desk.watch(&fd, child, EpollFlags::EPOLLIN) {
+        if let Err(errno) = state.watch(&fd, child, EpollFlags::EPOLLIN) {
             sys::kill_child(pid);
             fd.close();
             child_fd.close();
             return Err(errno);
         }
         // The child has the root as it is now, so it holds nothing that was let go before.
-        desk.gauges
-            .ack_root_generation(child, desk.gauges.root().changes);
+        state
+            .gauges
+            .ack_root_generation(child, state.gauges.root().changes);
         let data = &mut self.data[child];
         assert_eq!((data.pid, data.busy), (0, 0));
         *data = ProcessData {
@@ -161,7 +166,7 @@ impl ProcessPool {
     }
 
     /// What the child does, from its first step to its exit.
-    fn be_child(&mut self, desk: &Desk, child: usize, child_fd: Descriptor) -> ! {
+    fn be_child(&mut self, state: &DispatcherState, child: usize, child_fd: Descriptor) -> ! {
         sys::become_child(self.pid);
         let root = self.setting.root;
         let mut keep: Vec<i32, 3> = Vec::new();
@@ -174,7 +179,7 @@ impl ProcessPool {
             index: child,
             root,
             framing: self.setting.framing,
-            gauges: desk.gauges,
+            gauges: state.gauges,
             cache_sharers: 1,
             http_config: self.setting.http_config,
             clock_floor_s: self.setting.clock_floor_s,
@@ -198,7 +203,7 @@ impl ProcessPool {
     }
 
     /// Lets the children exit, and ends those that do not.
-    pub(super) fn dismiss_children(&mut self) {
+    pub(super) fn shut_down_children(&mut self) {
         let is_clean = self.held() == 0;
         for data in self.data.iter_mut() {
             data.fd.close();

@@ -5,16 +5,16 @@ use crate::limits::{PULSE_MS, STUCK_MS, WORKERS_MAX};
 
 /// What was last seen of one worker. All zeroes is nothing.
 #[derive(Clone, Copy)]
-struct Pulse {
+struct Heartbeat {
     rounds: u64,
     /// Since when it has been called without coming round, 0 for not at all.
     called_ms: u64,
 }
 
-/// The workers' pulses, felt while there is something to do for them.
-pub(super) struct Pulses {
-    all: [Pulse; WORKERS_MAX],
-    felt_ms: u64,
+/// Watches over the workers while there is something to do for them.
+pub(super) struct Watchdog {
+    all: [Heartbeat; WORKERS_MAX],
+    checked_ms: u64,
 }
 
 /// What is to be done about a worker.
@@ -28,50 +28,52 @@ pub(super) enum Verdict {
     Stuck,
 }
 
-impl Pulses {
+impl Watchdog {
     pub(super) const fn new() -> Self {
-        const NONE: Pulse = Pulse {
+        const NONE: Heartbeat = Heartbeat {
             rounds: 0,
             called_ms: 0,
         };
         Self {
             all: [NONE; WORKERS_MAX],
-            felt_ms: 0,
+            checked_ms: 0,
         }
     }
 
     /// When they have to be felt next.
     pub(super) fn next_ms(&self) -> u64 {
-        self.felt_ms + PULSE_MS
+        self.checked_ms + PULSE_MS
     }
 
-    /// Begins to feel them, if it is time.
+    /// Begins to check them, if it is time.
     pub(super) fn is_time(&mut self, now_ms: u64) -> bool {
         if now_ms < self.next_ms() {
             return false;
         }
-        if now_ms >= self.felt_ms + 2 * PULSE_MS {
+        if now_ms >= self.checked_ms + 2 * PULSE_MS {
             // This process did not come round itself: it was stopped, or had nothing to do.
-            self.all.iter_mut().for_each(|pulse| pulse.called_ms = 0);
+            self.all
+                .iter_mut()
+                .for_each(|heartbeat| heartbeat.called_ms = 0);
         }
-        self.felt_ms = now_ms;
+        self.checked_ms = now_ms;
         true
     }
 
     /// Feels one; `is_busy` if the worker has something to do.
-    pub(super) fn feel(&mut self, gauges: Gauges, worker: usize, is_busy: bool) -> Verdict {
-        let now_ms = self.felt_ms;
-        let pulse = &mut self.all[worker];
+    pub(super) fn check(&mut self, gauges: Gauges, worker: usize, is_busy: bool) -> Verdict {
+        let now_ms = self.checked_ms;
+        let heartbeat = &mut self.all[worker];
         let rounds = gauges.heartbeats(worker);
-        if rounds != pulse.rounds || !is_busy {
-            (pulse.rounds, pulse.called_ms) = (rounds, 0);
+        if rounds != heartbeat.rounds || !is_busy {
+            (heartbeat.rounds, heartbeat.called_ms) = (rounds, 0);
             return Verdict::Well;
         }
-        if pulse.called_ms == 0 {
-            pulse.called_ms = now_ms;
+        if heartbeat.called_ms == 0 {
+            heartbeat.called_ms = now_ms;
         }
-        if now_ms - pulse.called_ms >= STUCK_MS {
-            pulse.called_ms = 0;
+        if now_ms - heartbeat.called_ms >= STUCK_MS {
+            heartbeat.called_ms = 0;
             return Verdict::Stuck;
         }
         Verdict::Call
@@ -85,29 +87,33 @@ mod tests {
     #[test]
     fn who_is_called_and_does_not_come_is_stuck() {
         let gauges = Gauges::new().unwrap();
-        let mut pulses = Pulses::new();
+        let mut watchdog = Watchdog::new();
         let mut now_ms = 100_000;
-        let mut feel = |pulses: &mut Pulses, passed_ms, is_busy| {
+        let mut check = |watchdog: &mut Watchdog, passed_ms, is_busy| {
             now_ms += passed_ms;
-            assert!(pulses.is_time(now_ms));
-            pulses.feel(gauges, 1, is_busy)
+            assert!(watchdog.is_time(now_ms));
+            watchdog.check(gauges, 1, is_busy)
         };
         for round in 0..3 {
-            assert_eq!(feel(&mut pulses, PULSE_MS, true), Verdict::Call, "{round}");
+            assert_eq!(
+                check(&mut watchdog, PULSE_MS, true),
+                Verdict::Call,
+                "{round}"
+            );
             gauges.heartbeat(1);
-            assert_eq!(feel(&mut pulses, PULSE_MS, true), Verdict::Well);
+            assert_eq!(check(&mut watchdog, PULSE_MS, true), Verdict::Well);
         }
         for _ in 0..2 * STUCK_MS / PULSE_MS {
-            assert_eq!(feel(&mut pulses, PULSE_MS, false), Verdict::Well, "idle");
+            assert_eq!(check(&mut watchdog, PULSE_MS, false), Verdict::Well, "idle");
         }
         for _ in 0..STUCK_MS / PULSE_MS {
-            assert_eq!(feel(&mut pulses, PULSE_MS, true), Verdict::Call);
+            assert_eq!(check(&mut watchdog, PULSE_MS, true), Verdict::Call);
         }
         // The dispatcher itself was stopped: everybody is called anew.
-        assert_eq!(feel(&mut pulses, 10 * STUCK_MS, true), Verdict::Call);
+        assert_eq!(check(&mut watchdog, 10 * STUCK_MS, true), Verdict::Call);
         for _ in 1..STUCK_MS / PULSE_MS {
-            assert_eq!(feel(&mut pulses, PULSE_MS, true), Verdict::Call);
+            assert_eq!(check(&mut watchdog, PULSE_MS, true), Verdict::Call);
         }
-        assert_eq!(feel(&mut pulses, PULSE_MS, true), Verdict::Stuck);
+        assert_eq!(check(&mut watchdog, PULSE_MS, true), Verdict::Stuck);
     }
 }

@@ -1,4 +1,4 @@
-//! The keeper of the root: lets go of it when its card is gone or is to be taken out, opens it anew when
+//! The monitor of the root: lets go of it when its card is gone or is to be taken out, opens it anew when
 //! one is there again, or on request. The workers follow by the gauge.
 
 use crate::files::Root;
@@ -7,7 +7,7 @@ use crate::limits::{EJECTED_REST_MS, FAILED_REST_MS, ROOT_POLL_MS};
 use crate::sys::{self, Descriptor, Errno, Mount};
 
 /// Keeps the root for the dispatcher.
-pub struct Keeper {
+pub struct RootMonitor {
     root: &'static Root,
     /// Whether a root that is not there is waited for.
     waits: bool,
@@ -24,11 +24,11 @@ pub struct Keeper {
     changes: Descriptor,
 }
 
-impl Keeper {
+impl RootMonitor {
     /// Keeps this root.
     #[must_use]
     pub fn new(root: &'static Root, waits: bool) -> Self {
-        let mut keeper = Self {
+        let mut root_monitor = Self {
             root,
             waits,
             state: RootState::START,
@@ -40,19 +40,19 @@ impl Keeper {
             changes: sys::mount_changes().unwrap_or(Descriptor::NONE),
         };
         if root.is_there() {
-            keeper.remember_mount();
+            root_monitor.remember_mount();
         }
-        keeper
+        root_monitor
     }
 
-    /// Its event, `EPOLLPRI` and edge-triggered, means [`Keeper::hurry`].
+    /// Its event, `EPOLLPRI` and edge-triggered, means [`RootMonitor::check_soon`].
     pub(super) fn mount_changes(&self) -> &Descriptor {
         &self.changes
     }
 
     /// Something was mounted or unmounted: looks at once, before the next mount can be taken for the
     /// one before.
-    pub(super) fn hurry(&mut self) {
+    pub(super) fn check_soon(&mut self) {
         self.next_ms = 0;
     }
 
@@ -126,7 +126,7 @@ impl Keeper {
         }
     }
 
-    /// When [`Keeper::look`] should come by itself.
+    /// When [`RootMonitor::look`] should come by itself.
     pub(super) fn next_ms(&self) -> u64 {
         self.next_ms
     }

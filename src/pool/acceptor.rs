@@ -1,4 +1,4 @@
-//! The intake: listeners, and the ring in which the accepted wait for a place.
+//! The acceptor: listeners, and the ring in which the accepted wait for a place.
 
 use heapless::{Deque, Vec};
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
@@ -33,7 +33,7 @@ pub(super) type Ring = Deque<Waiting, RING_PLACES_MAX>;
 const CLOSED: EpollFlags = EpollFlags::EPOLLET;
 
 /// Listeners and ring.
-pub struct Intake {
+pub struct Acceptor {
     listeners: Vec<Listener, LISTENERS_MAX>,
     /// Whether epoll watches the listeners, of which it knows.
     is_open: bool,
@@ -42,8 +42,8 @@ pub struct Intake {
     resume_ms: u64,
 }
 
-impl Intake {
-    /// An intake that is not open yet.
+impl Acceptor {
+    /// An acceptor that is not open yet.
     #[must_use]
     pub fn new(listeners: Vec<Listener, LISTENERS_MAX>) -> Self {
         Self {
@@ -93,7 +93,7 @@ impl Intake {
         self.resume_ms = sys::now_ms() + 20 * RETRY_MS;
     }
 
-    /// When [`Intake::open_or_close`] should be called again by itself.
+    /// When [`Acceptor::open_or_close`] should be called again by itself.
     pub(super) fn resume_ms(&self, now_ms: u64) -> Option<u64> {
         Some(self.resume_ms).filter(|resume_ms| *resume_ms > now_ms)
     }

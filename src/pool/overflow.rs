@@ -1,5 +1,5 @@
-//! The doorman: tells HTTP clients that have waited too long that the server is full, in a few places
-//! of the dispatcher's own, so that nobody's place is needed for it.
+//! The overflow responder: tells HTTP clients that have waited too long that the server is full. It has a
+//! few slots of the dispatcher's own, so that no client loses a place for it.
 
 use crate::http::HttpConfig;
 use crate::limits::{BOARD, HTTP_HEAD_BYTES_MAX, HTTP_MADE_BYTES_MAX, TURNED_AWAY_MAX};
@@ -13,14 +13,14 @@ struct Leaving {
     discarded: usize,
 }
 
-/// The doorman and its places.
-pub(super) struct Doorman {
+/// The responder and its places.
+pub(super) struct OverflowResponder {
     leaving: [Leaving; TURNED_AWAY_MAX],
     http_config: &'static HttpConfig,
     clock_floor_s: u64,
 }
 
-impl Doorman {
+impl OverflowResponder {
     pub(super) fn new(http_config: &'static HttpConfig, clock_floor_s: u64) -> Self {
         const FREE: Leaving = Leaving {
             socket: Descriptor::NONE,
