@@ -6,9 +6,7 @@
 //! for memory. Under emulation the watched process would be the emulator, which does take memory as
 //! it translates; there the same load runs without strace, for the first two proofs.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
-mod common;
+use crate::common;
 
 use std::fs;
 use std::io::{Read, Write};

@@ -4,8 +4,6 @@
 //! TRAINYARD_RELEASE names the folder that holds them, TRAINYARD_TARGET what they are for: aarch64,
 //! armv7, armv6 or host. tests/run builds them and sets both.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
 #[path = "artefacts/elf.rs"]
 mod elf;
 

@@ -2,9 +2,7 @@
 //!
 //! Needs qemu-img and qemu-io with QEMU's driver for HTTP, which tests/setup/aside.sh unpacks.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
-mod common;
+use crate::common;
 #[path = "boot_clients/disks.rs"]
 mod disks;
 #[path = "boot_clients/firmware.rs"]

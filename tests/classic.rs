@@ -1,9 +1,7 @@
 //! The classic clients of the exercise, each in C as people have it, against the push forms; and
 //! what public servers of the exercise get wrong.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
-mod common;
+use crate::common;
 #[path = "classic/faults.rs"]
 mod faults;
 

@@ -2,9 +2,9 @@
 //!
 //! These wait for most of a minute, so they wait together.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
-mod common;
+use crate::common;
+#[path = "deadlines/http.rs"]
+mod http;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

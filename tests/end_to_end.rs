@@ -1,6 +1,6 @@
 //! The client against the server, both the real programs: what a user does.
 
-mod common;
+use crate::common;
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;

@@ -1,8 +1,6 @@
 //! A full server: who waits, who gives way, who loses a place, and that nobody else notices.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
-mod common;
+use crate::common;
 
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;

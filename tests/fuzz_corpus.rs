@@ -1,7 +1,6 @@
 //! Replays the fixed corpus of the fuzz targets, on any compiler.
 
-#[path = "fuzz/bodies/mod.rs"]
-mod bodies;
+use crate::bodies;
 
 use std::fs;
 use std::path::Path;

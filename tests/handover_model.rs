@@ -4,16 +4,13 @@
 //! The hand-over is the server's own. Of the rest there is only what it waits for: here clients,
 //! epoll and eventfds are flags under loom's locks.
 
-#![allow(missing_docs)] // a test's name is its documentation
 #![allow(unreachable_pub)] // its parts are modules
 
 #[path = "handover_model/course.rs"]
 mod course;
 #[path = "handover_model/parts.rs"]
 mod parts;
-#[path = "common/program.rs"]
-#[allow(dead_code, unreachable_pub)]
-mod program;
+use crate::common::program;
 
 use std::process::{Command, Stdio};
 

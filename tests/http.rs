@@ -1,10 +1,8 @@
 //! HTTP/1.1, byte by byte: requests in every form, answers in order and whole.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
 #[path = "http/access_log.rs"]
 mod access_log;
-mod common;
+use crate::common;
 #[path = "http/conditions.rs"]
 mod conditions;
 #[path = "http/ends.rs"]

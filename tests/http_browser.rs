@@ -4,11 +4,9 @@
 //! Needs Debian's package chromium. Screenshots are left in `target/tmp/http_browser`, to look at.
 //! The pages are the same whatever the machine and the pool, so that one run of this is enough.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
 #[path = "http_browser/browser.rs"]
 mod browser;
-mod common;
+use crate::common;
 #[path = "http_browser/errors.rs"]
 mod errors;
 #[path = "http_browser/looks.rs"]

@@ -1,8 +1,6 @@
 //! Files that are kept open between requests: whatever happens to them, the next request sees it.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
-mod common;
+use crate::common;
 #[path = "http_cache/load.rs"]
 mod load;
 

@@ -1,9 +1,7 @@
 //! More clients than places over HTTP: who waits too long is told so, and shares are by client.
 //! All waits at once: they take half a minute.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
-mod common;
+use crate::common;
 
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

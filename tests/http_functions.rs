@@ -1,7 +1,6 @@
 //! Properties of the HTTP functions, on inputs made at random from their grammars.
 
-#[path = "fuzz/bodies/mod.rs"]
-mod bodies;
+use crate::bodies;
 #[path = "http_functions/paths.rs"]
 mod paths;
 #[path = "http_functions/ranges.rs"]

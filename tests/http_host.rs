@@ -4,15 +4,13 @@
 //! Needs strace, libfaketime, curl, wget, aria2, rsync, openssl and HAProxy. Under emulation nothing of
 //! this is tested: there the calls would be the emulator's, and no library of this machine can be loaded.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
 #[path = "http_host/calls.rs"]
 mod calls;
 #[path = "http_host/clients.rs"]
 mod clients;
 #[path = "http_host/clock.rs"]
 mod clock;
-mod common;
+use crate::common;
 #[path = "http_host/faults.rs"]
 mod faults;
 #[path = "http_host/kernel.rs"]

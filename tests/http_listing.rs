@@ -1,8 +1,6 @@
 //! Listings over HTTP: all that is there, in order, for people and for programs.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
-mod common;
+use crate::common;
 #[path = "http_listing/entries.rs"]
 mod entries;
 #[path = "http_listing/large.rs"]

@@ -1,8 +1,6 @@
 //! Load: hundreds of clients at once, files of all sizes, every byte compared.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 use std::sync::Barrier;

@@ -1,9 +1,7 @@
 //! The man pages in board/man: held against what the programs say of themselves, and the bytes that
 //! train(7) shows against the server. tests/readme.rs runs their commands, and looks at their markup.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
-mod common;
+use crate::common;
 #[path = "manual/exchange.rs"]
 mod exchange;
 

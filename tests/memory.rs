@@ -3,9 +3,7 @@
 //! Always measured on this machine's own static program: an emulator's memory would say nothing of
 //! the server's. TRAINYARD_STATIC names the program; without it, it is built here.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,9 +1,7 @@
 //! The options' file that the Debian package brings: held against `--help`, and against the server. What
 //! becomes of the whole package is told by tests/package/run.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,8 +1,6 @@
 //! The process pool: what becomes of its children, and of the clients they had, when they die.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
-mod common;
+use crate::common;
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -12,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::http::{Client, old_file};
 use common::program::is_emulated;
-use common::server::{LIMIT, Pool, Server, is_for};
+use common::server::{LIMIT, Pool, Server, is_for, while_one_does_not_answer};
 use common::{ask, at_once, checksum, random_file, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -346,6 +344,7 @@ fn a_report_may_come_together_with_the_death_of_its_child() {
         assert_eq!(client.get("/file", &[]).status, 200);
     }
     let busy = descriptors(second);
+    let nobody_asks = while_one_does_not_answer();
     // While the parent is stopped its epoll gathers, in this order: a death, a report, a death.
     send(Signal::SIGSTOP, server.pid());
     wait_until("a parent that stands", LIMIT, || {
@@ -365,6 +364,7 @@ fn a_report_may_come_together_with_the_death_of_its_child() {
     send(Signal::SIGKILL, second);
     wait_until("the second death", LIMIT, || !is_alive(second));
     send(Signal::SIGCONT, server.pid());
+    drop(nobody_asks);
     let children = wait_for_children(&server, 2, &[first, second]);
     for _ in 0..8 {
         assert_eq!(Client::connect(&server).get("/file", &[]).status, 200);

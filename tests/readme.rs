@@ -6,11 +6,9 @@
 //! shell, with the programs under test and free ports put in place of those that the text names. Needs curl,
 //! rsync, openssl, mandoc, and what tests/setup/aside.sh unpacks.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
 #[path = "readme/blocks.rs"]
 mod blocks;
-mod common;
+use crate::common;
 #[path = "readme/links.rs"]
 mod links;
 

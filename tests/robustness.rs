@@ -1,9 +1,7 @@
 //! Thousands of requests that are wrong in every way: the server answers or ends the connection,
 //! and goes on serving. The seeds are fixed, so that what fails can be met again.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
-mod common;
+use crate::common;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -1,8 +1,6 @@
 //! Stopping: transfers in flight finish, nobody new comes in, and it ends when it must.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
-mod common;
+use crate::common;
 
 use std::io::Write;
 use std::net::TcpStream;

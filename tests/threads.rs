@@ -1,8 +1,6 @@
 //! The thread pool: one process, whose workers are woken one at a time, and which ends as a whole.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
-mod common;
+use crate::common;
 
 use std::io::Read;
 use std::net::TcpStream;

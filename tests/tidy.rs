@@ -243,6 +243,31 @@ fn no_file_is_dead() {
     }
 }
 
+/// Cargo takes no file of tests/ for a program by itself, so that each is a part of one that is named.
+#[test]
+fn no_test_is_left_out() {
+    let manifest = fs::read_to_string(top().join("Cargo.toml")).unwrap();
+    let roots = ["tests/suite.rs", "tests/tools.rs"];
+    let roots = roots.map(|root| fs::read_to_string(top().join(root)).unwrap());
+    for entry in fs::read_dir(top().join("tests")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        let is_program = manifest.contains(&format!("[[test]]\nname = \"{stem}\"\n"));
+        let module = format!("mod {stem};");
+        let is_part = roots
+            .iter()
+            .any(|root| root.lines().any(|line| line.starts_with(&module)));
+        assert!(
+            is_program || is_part,
+            "{} is part of no program",
+            path.display()
+        );
+    }
+}
+
 #[test]
 fn every_file_says_what_it_is_for() {
     for source in sources(&["src", "board", "tests"]) {

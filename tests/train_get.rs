@@ -1,7 +1,5 @@
 //! train-get against a server that plays the protocol, its edges and its abuses.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
 #[path = "train_get/fake.rs"]
 mod fake;
 #[path = "train_get/folders.rs"]

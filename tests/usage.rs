@@ -1,11 +1,9 @@
 //! The command line: what it refuses and how, what it tells, and where it listens.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
 #[path = "usage/json.rs"]
 mod json;
 
-mod common;
+use crate::common;
 
 use std::fs::{self, File};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};

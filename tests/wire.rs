@@ -1,10 +1,8 @@
 //! The ask mode of the train protocol, byte by byte.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
 #[path = "wire/changes.rs"]
 mod changes;
-mod common;
+use crate::common;
 #[path = "wire/faults.rs"]
 mod faults;
 #[path = "wire/listing.rs"]

@@ -219,9 +219,12 @@ impl<S: Read + Write> Client<S> {
         let wanted = self.buffered.len() + least;
         let mut room = [0; 16 * 1024];
         while self.buffered.len() < wanted {
-            match self.stream.read(&mut room)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                size => self.buffered.extend(&room[..size]),
+            match self.stream.read(&mut room) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(size) => self.buffered.extend(&room[..size]),
+                // A socket with a timeout is interrupted also when its process is stopped and continued.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())

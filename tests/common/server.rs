@@ -1,6 +1,7 @@
 //! A running server, which ends with the test.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
@@ -9,6 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, connect, setsockopt, socket, sockopt,
@@ -287,6 +289,24 @@ fn gathered(mut pipe: impl Read + Send + 'static) -> Arc<Mutex<String>> {
         }
     });
     text
+}
+
+/// `trainyard eject` asks every server of this machine: while this is held, no test holds one up.
+#[must_use]
+pub fn while_all_answer() -> Flock<File> {
+    lock(FlockArg::LockShared)
+}
+
+/// Nobody ejects while this is held, so a server may be stopped that then does not answer.
+#[must_use]
+pub fn while_one_does_not_answer() -> Flock<File> {
+    lock(FlockArg::LockExclusive)
+}
+
+/// Tests of other processes have servers, too, so the lock is one that every process of this machine sees.
+fn lock(manner: FlockArg) -> Flock<File> {
+    let folder = File::open(std::env::temp_dir()).unwrap();
+    Flock::lock(folder, manner).unwrap()
 }
 
 /// Lets this process open as many files as it may: hundreds of clients are in it.

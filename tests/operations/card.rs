@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use super::common::ask;
 use super::common::client::{assert_refused, large_file, stopped_reader};
 use super::common::http::{Client, old_file};
-use super::common::server::{LIMIT, Server, run};
+use super::common::server::{LIMIT, Server, run, while_all_answer};
 use super::common::wait_until;
 
 /// A folder on another file system than the other tests' folders are.
@@ -67,7 +67,7 @@ fn held(server: &Server, folder: &Path) -> Vec<PathBuf> {
 
 #[track_caller]
 fn eject(root: &Path) {
-    let _all_answer = super::while_all_answer();
+    let _all_answer = while_all_answer();
     let (code, output, error) = run(&["eject", root.to_str().unwrap()]);
     assert_eq!(code, 0, "{error}");
     assert_eq!(output, format!("{}: let go\n", root.display()));
@@ -214,7 +214,7 @@ fn a_root_has_several_names() {
         card.join("../card/sub/"),
         link.join("sub"),
     ] {
-        let _all_answer = super::while_all_answer();
+        let _all_answer = while_all_answer();
         let (code, _, error) = run(&["eject", named.to_str().unwrap()]);
         assert_eq!(code, 0, "{named:?}: {error}");
         assert_eq!(http(&server).get("/file", &[]).status, 503, "{named:?}");

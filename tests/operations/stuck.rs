@@ -11,7 +11,9 @@ use trainyard::limits::{PULSE_MS, STUCK_MS};
 use super::common::client::{large_file, stopped_reader};
 use super::common::http::{Client, get, old_file};
 use super::common::program::is_emulated;
-use super::common::server::{LIMIT, Pool, Server, is_for, run};
+use super::common::server::{
+    LIMIT, Pool, Server, is_for, run, while_all_answer, while_one_does_not_answer,
+};
 use super::common::{at_once, wait_until};
 
 fn send(signal: Signal, process: i32) {
@@ -36,7 +38,7 @@ fn who_takes_the_place_of_a_child_that_held_the_root_does_not_hold_it() {
     old_file(&root.path().join("file"), 1, 3000);
     let server = Server::http(root.path(), &["--workers", "2"]);
     let eject = || {
-        let _all_answer = super::while_all_answer();
+        let _all_answer = while_all_answer();
         run(&["eject", root.path().to_str().unwrap()])
     };
     let stuck = server.children()[0];
@@ -100,7 +102,7 @@ fn who_is_stopped_all_at_once_is_not_stuck() {
     let mut kept = clients(&server);
     // Long enough for them to be called once, if their rest is taken for one.
     std::thread::sleep(Duration::from_millis(3 * PULSE_MS));
-    let nobody_asks = super::while_one_does_not_answer();
+    let nobody_asks = while_one_does_not_answer();
     let mut all = server.children();
     all.push(server.pid());
     all.iter()

@@ -16,7 +16,7 @@ use super::common::ask::ask;
 use super::common::client::{has_begun, large_file, stopped_reader};
 use super::common::http::{Client, get, old_file};
 use super::common::program;
-use super::common::server::{LIMIT, Pool, Server, add_user, is_for};
+use super::common::server::{LIMIT, Pool, Server, add_user, is_for, while_one_does_not_answer};
 use super::common::{Over, wait_until};
 
 /// A command that starts `serve` with these sockets, as the descriptors from 3 on.
@@ -383,7 +383,7 @@ fn a_dispatcher_that_is_stuck_is_silent() {
     let told = Told::new(false);
     let server = watched(root.path(), &told);
     assert!(told.next().starts_with("WATCHDOG=1\n"));
-    let nobody_asks = super::while_one_does_not_answer();
+    let nobody_asks = while_one_does_not_answer();
     server.signal(Signal::SIGSTOP);
     // What was on its way.
     std::thread::sleep(Duration::from_millis(100));

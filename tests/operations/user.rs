@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::common::program::{self, is_emulated};
-use super::common::server::{LIMIT, Pool, Server, pool, run};
+use super::common::server::{LIMIT, Pool, Server, pool, run, while_all_answer};
 use super::common::{random_file, wait_until};
 
 /// Whether this test can try to become another user; says so if not.
@@ -256,7 +256,7 @@ fn only_root_and_its_own_user_may_eject_a_servers_root() {
     let eject = |user| {
         let mut command = Command::new(&program);
         command.arg("eject").arg(folder.path()).uid(user).gid(user);
-        let _all_answer = super::while_all_answer();
+        let _all_answer = while_all_answer();
         command.output().unwrap()
     };
     let output = eject(4322);

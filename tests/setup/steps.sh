@@ -122,9 +122,10 @@ step_static() {
 
 static_programs() { (use_target "$1" && echo "$CARGO_TARGET_DIR/$(triple_of "$1")/release"); }
 
+# With what is a program of its own, because its memory or its panics are what is tested.
 step_unit() {
   if [ "$1" = host ]; then
-    cargo test --no-fail-fast --lib --bins
+    cargo test --no-fail-fast --lib --bins --test panic --test seal
   else
     use_target "$1"
     cargo test --no-fail-fast --lib --bins --target "$(triple_of "$1")"
@@ -134,67 +135,41 @@ step_unit() {
 # The examples in the documentation, which are tests too.
 step_examples() { cargo test --no-fail-fast --doc; }
 
-# The tests are always programs of this machine; what they start are the programs of the target. Naming
-# the tests includes those which a plain `cargo test` leaves out for want of tools.
+# The tests are always programs of this machine; what they start are the programs of the target.
 step_integration() {
-  local tests
-  read -ra tests <<<"$(tests_of "$1")"
-  [ ${#tests[@]} -gt 20 ] || die "the integration tests are not found: ${tests[*]}"
-  # The code of armv6 is that of armv7 but for the instructions: what moves bytes shows whether those
-  # are right.
-  if [ "$1" = armv6 ]; then tests=(artefacts end_to_end wire http train_get); fi
+  local module filters=()
+  case $1 in
+    host) ;;
+    # The code of armv6 is that of armv7 but for the instructions: what moves bytes shows whether those
+    # are right.
+    armv6) filters=(artefacts:: end_to_end:: wire:: http:: train_get:: --skip deadlines::) ;;
+    *) for module in $host_modules; do filters+=(--skip "$module::"); done ;;
+  esac
   name_programs "$1"
-  run_tests "${tests[@]}"
+  run_modules "${filters[@]}"
 }
 
 # Once more with the thread pool, those that start a server. What is about processes says that it is
 # left out, as do the tests of threads in the step before.
 step_threads() {
-  local test tests=()
-  for test in $(tests_of "$1"); do
-    # The test may be in parts, in a folder of its name.
-    if grep -qrs 'common::server::' "tests/$test.rs" "tests/$test"; then tests+=("$test"); fi
+  local file module filters=()
+  for file in tests/*.rs; do
+    module=$(basename "$file" .rs)
+    if [ "$1" != host ] && [[ " $host_modules " == *" $module "* ]]; then continue; fi
+    # The module may be in parts, in a folder of its name.
+    if grep -qrs 'common::server::' "$file" "tests/$module"; then filters+=("$module::"); fi
   done
-  [ ${#tests[@]} -gt 10 ] || die "the tests that start a server are not found: ${tests[*]}"
+  [ ${#filters[@]} -gt 10 ] || die "the tests that start a server are not found: ${filters[*]}"
   name_programs "$1"
   export TRAINYARD_POOL=thread
-  run_tests "${tests[@]}"
+  run_modules "${filters[@]}"
 }
 
 # These start no program of the target, but themselves, or this machine's: once is enough.
-host_tests="fuzz_corpus handover_model http_functions memory panic seal tidy"
-# tests_of TARGET: the names of its tests, in a line.
-tests_of() {
-  local file test tests=()
-  for file in tests/*.rs; do
-    test=$(basename "$file" .rs)
-    if [ "$1" = host ] || [[ " $host_tests " != *" $test "* ]]; then tests+=("$test"); fi
-  done
-  echo "${tests[*]}"
-}
+host_modules="fuzz_corpus handover_model http_functions memory tidy"
 
-# These wait for deadlines of half a minute, and do little else.
-waiting_tests="deadlines http_deadlines"
-
-# run_tests TEST…: those that wait do so beside the others; what they say comes at the end.
-run_tests() {
-  local test waiting=() others=() said waiter status=0
-  for test in "$@"; do
-    if [[ " $waiting_tests " == *" $test "* ]]; then waiting+=(--test "$test"); else others+=(--test "$test"); fi
-  done
-  if [ ${#waiting[@]} = 0 ]; then
-    cargo test --no-fail-fast "${others[@]}"
-    return
-  fi
-  said=$(mktemp)
-  cargo test --no-fail-fast "${waiting[@]}" >"$said" 2>&1 &
-  waiter=$!
-  cargo test --no-fail-fast "${others[@]}" || status=$?
-  wait "$waiter" || status=$?
-  cat "$said"
-  rm "$said"
-  return "$status"
-}
+# run_modules FILTER…: tests/suite.rs and tests/tools.rs.
+run_modules() { cargo test --no-fail-fast --test suite --test tools -- "$@"; }
 
 # Whether root can give a systemd its own processes, mounts, network and control groups here.
 permits_systemd() { as_root unshare --mount --pid --net --cgroup --fork --mount-proc mount -t cgroup2 none /mnt 2>/dev/null; }

@@ -5,9 +5,9 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, symlink};
 
-use crate::fake::{Fake, Request, Step, bare_car, car, data_cars, file, folder, size_car};
-use crate::program::run;
-use crate::{MTIME_NS, names_in};
+use super::fake::{Fake, Request, Step, bare_car, car, data_cars, file, folder, size_car};
+use super::program::run;
+use super::{MTIME_NS, names_in};
 
 /// `top/` with a sub-folder, an empty one, names of odd bytes; also as the root.
 fn tree(request: &Request) -> Vec<u8> {

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::fake::{Fake, Step, bare_car, car, content, data_cars, file, size_car};
-use crate::program::run;
-use crate::{MTIME_NS, names_in};
+use super::fake::{Fake, Step, bare_car, car, content, data_cars, file, size_car};
+use super::program::run;
+use super::{MTIME_NS, names_in};
 
 #[test]
 fn names_that_lead_elsewhere() {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::fake::{Fake, Gate, Request, Step, bare_car, car, content, data_cars, file, size_car};
-use crate::program::{finish, run, start};
-use crate::{MTIME_NS, names_in};
+use super::fake::{Fake, Gate, Request, Step, bare_car, car, content, data_cars, file, size_car};
+use super::program::{finish, run, start};
+use super::{MTIME_NS, names_in};
 
 const SIZE: usize = 1_234_567;
 /// Where the first transfer breaks off.

@@ -1,8 +1,6 @@
 //! What the server waits for over HTTP, and how long. All waits at once: they take half a minute.
 
-#![allow(missing_docs)] // a test's name is its documentation
-
-mod common;
+use crate::common;
 
 use std::time::{Duration, Instant};
 
