@@ -175,7 +175,7 @@ impl<C: WorkerPool> Dispatcher<C> {
     /// What mmap, epoll and signalfd say, and `make`.
     pub fn new(
         acceptor: Acceptor,
-        (site, clock_floor_s): (&'static Site, u64),
+        (http_config, clock_floor_s): (&'static HttpConfig, u64),
         (drain_ms, notifier, root_monitor, control): (u64, Notifier, RootMonitor, Control),
         make: impl FnOnce(&DispatcherState) -> Result<C, Errno>,
     ) -> Result<Self, Errno> {

@@ -103,8 +103,8 @@ fn renounce_capabilities() -> Result<(), Errno> {
     let header = [VERSION, 0];
     let sets = [0_u32; 6];
     // SAFETY: the kernel reads the header, of a version and a process, and two times three sets.
-    let set = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) };
-    check(set.into()).map(drop)
+    let set = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) as i64 };
+    check(set).map(drop)
 }
 
 /// Lets nothing that this process or its children could run have more rights than it has
