@@ -394,19 +394,16 @@ fn resolve(
     let mut full: Vec<u8, PATH_MAX> = Vec::from_slice(path).map_err(|_| Fault::TooLong)?;
     if found.opened.is_folder {
         if !is_folder {
-            found.descriptor.close();
             return Ok(Located::NeedsSlash);
         }
         match find_index(root, http_config, &mut full)? {
             Some(mut index) => {
                 index.is_by_link |= found.is_by_link;
-                found.descriptor.close();
                 found = index;
             }
             None => return Ok(Located::Folder(found)),
         }
     } else if is_folder {
-        found.descriptor.close();
         return Err(Fault::NotFound);
     }
     let content_type = content_type(&found.name);
@@ -418,16 +415,13 @@ fn resolve(
         .into_iter()
         .filter(|other| !accepted.order().any(|known| known == *other));
     for candidate in accepted.order().chain(others) {
-        let Some(mut variant) = find_variant(root, &mut full, candidate) else {
+        let Some(variant) = find_variant(root, &mut full, candidate) else {
             continue;
         };
         varies = true;
         is_by_link |= variant.is_by_link;
         if encoding == Encoding::Identity && accepted.order().any(|known| known == candidate) {
-            found.descriptor.close();
             (found, encoding) = (variant, candidate);
-        } else {
-            variant.descriptor.close();
         }
     }
     Ok(Located::File(Served {
@@ -457,8 +451,7 @@ fn find_index(
         }
         match root.find(full) {
             Ok(found) if !found.opened.is_folder => return Ok(Some(found)),
-            Ok(mut folder) => folder.descriptor.close(),
-            Err(Fault::NotFound) => {}
+            Ok(_) | Err(Fault::NotFound) => {}
             Err(fault) => return Err(fault),
         }
     }
@@ -476,10 +469,5 @@ fn find_variant(root: &Root, full: &mut Vec<u8, PATH_MAX>, encoding: Encoding) -
     full.extend_from_slice(encoding.suffix().as_bytes()).ok()?;
     let found = root.find(full).ok();
     full.truncate(size);
-    let mut found = found?;
-    if found.opened.is_folder {
-        found.descriptor.close();
-        return None;
-    }
-    Some(found)
+    found.filter(|found| !found.opened.is_folder)
 }

@@ -1,7 +1,7 @@
 //! Whether a folder's device still answers: what can be read may be in memory, and the card long gone.
 
 use core::ffi::CStr;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 use crate::sys::{self, Errno};
 
@@ -88,11 +88,9 @@ impl Search {
         if depth == 0 || self.folders == 0 {
             return Ok(false);
         }
-        let mut below = sys::open_folder_in(folder, name)?;
+        let below = sys::open_folder_in(folder, name)?;
         self.folders -= 1;
-        let is_read = self.read_one(below.raw(), depth - 1);
-        below.close();
-        is_read
+        self.read_one(below.as_raw_fd(), depth - 1)
     }
 }
 
@@ -113,7 +111,7 @@ fn is_of_device(errno: Errno) -> bool {
 mod tests {
     use super::*;
 
-    fn open(path: &std::path::Path) -> sys::Descriptor {
+    fn open(path: &std::path::Path) -> std::os::fd::OwnedFd {
         let path = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
         sys::open_folder(&path).unwrap()
     }
@@ -122,25 +120,23 @@ mod tests {
     fn a_file_is_found_beneath_folders() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let mut descriptor = open(folder.path());
-        assert_eq!(is_filled(descriptor.raw()), Ok(false));
-        assert_eq!(probe(descriptor.raw()), Ok(false), "nothing to try");
+        let descriptor = open(folder.path());
+        assert_eq!(is_filled(descriptor.as_raw_fd()), Ok(false));
+        assert_eq!(probe(descriptor.as_raw_fd()), Ok(false), "nothing to try");
         for name in ["empty/one", "empty/two", "films/new/today"] {
             std::fs::create_dir_all(path(name)).unwrap();
         }
         std::fs::write(path("films/nothing"), b"").unwrap();
         std::os::unix::fs::symlink("/etc/passwd", path("link")).unwrap();
-        assert_eq!(is_filled(descriptor.raw()), Ok(true));
-        assert_eq!(probe(descriptor.raw()), Ok(false), "nothing to read");
+        assert_eq!(is_filled(descriptor.as_raw_fd()), Ok(true));
+        assert_eq!(probe(descriptor.as_raw_fd()), Ok(false), "nothing to read");
         std::fs::write(path("films/new/today/film"), b"bytes").unwrap();
         let name = std::ffi::CString::new("film").unwrap();
-        let mut deepest = open(&path("films/new/today"));
+        let deepest = open(&path("films/new/today"));
         // Some file systems cannot do it; then nothing is tried, however deep.
-        let is_possible = sys::read_from_device(deepest.raw(), &name) == Ok(5);
+        let is_possible = sys::read_from_device(deepest.as_raw_fd(), &name) == Ok(5);
         for _ in 0..2 {
-            assert_eq!(probe(descriptor.raw()), Ok(is_possible));
+            assert_eq!(probe(descriptor.as_raw_fd()), Ok(is_possible));
         }
-        descriptor.close();
-        deepest.close();
     }
 }

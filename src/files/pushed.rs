@@ -3,6 +3,7 @@
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::Found;
 use super::root::name_of;
@@ -23,7 +24,7 @@ impl Pushed {
     pub fn open(path: &'static CStr) -> Result<Self, Errno> {
         Ok(Self {
             path,
-            file: open(path)?,
+            file: open(path)?.into(),
             is_there: AtomicBool::new(true),
         })
     }
@@ -35,7 +36,7 @@ impl Pushed {
     pub fn absent(path: &'static CStr) -> Result<Self, Errno> {
         Ok(Self {
             path,
-            file: sys::no_folder()?,
+            file: sys::no_folder()?.into(),
             is_there: AtomicBool::new(false),
         })
     }
@@ -48,19 +49,13 @@ impl Pushed {
         if !self.is_there.load(Ordering::Acquire) {
             return Err(Errno::ENOENT);
         }
-        let mut descriptor = self.file.duplicate()?;
-        match Opened::of(descriptor.raw()) {
-            Ok(opened) => Ok(Found {
-                descriptor,
-                opened,
-                is_by_link: true,
-                name: name_of(self.path.to_bytes(), false).map_err(|_| Errno::ENAMETOOLONG)?,
-            }),
-            Err(errno) => {
-                descriptor.close();
-                Err(errno)
-            }
-        }
+        let descriptor = self.file.duplicate()?;
+        Ok(Found {
+            opened: Opened::of(descriptor.as_raw_fd())?,
+            descriptor,
+            is_by_link: true,
+            name: name_of(self.path.to_bytes(), false).map_err(|_| Errno::ENAMETOOLONG)?,
+        })
     }
 
     /// Its descriptor, to keep it open in a child.
@@ -71,7 +66,7 @@ impl Pushed {
 
     pub(super) fn let_go(&self) -> Result<(), Errno> {
         self.is_there.store(false, Ordering::Release);
-        self.replace(sys::no_folder()?)
+        self.file.become_like(&sys::no_folder()?)
     }
 
     /// Opens what is at its path now, if it was let go.
@@ -79,26 +74,17 @@ impl Pushed {
         if self.is_there.load(Ordering::Acquire) {
             return;
         }
-        match open(self.path).and_then(|file| self.replace(file)) {
+        match open(self.path).and_then(|file| self.file.become_like(&file)) {
             Ok(()) => self.is_there.store(true, Ordering::Release),
             Err(errno) => log::warn!("the file that is pushed cannot be opened: {errno}"),
         }
     }
-
-    fn replace(&self, mut file: Descriptor) -> Result<(), Errno> {
-        let replaced = self.file.become_like(&file);
-        file.close();
-        replaced
-    }
 }
 
-fn open(path: &CStr) -> Result<Descriptor, Errno> {
-    let mut file = sys::open_followed(path)?;
-    match Opened::of(file.raw()) {
-        Ok(opened) if !opened.is_folder => Ok(file),
-        other => {
-            file.close();
-            Err(other.err().unwrap_or(Errno::EISDIR))
-        }
+fn open(path: &CStr) -> Result<OwnedFd, Errno> {
+    let file = sys::open_followed(path)?;
+    if Opened::of(file.as_raw_fd())?.is_folder {
+        return Err(Errno::EISDIR);
     }
+    Ok(file)
 }

@@ -3,6 +3,8 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use std::os::fd::{AsRawFd, OwnedFd};
+
 use heapless::Vec;
 
 use super::{Pushed, probe};
@@ -22,10 +24,10 @@ pub struct Root {
     pushed: Option<Pushed>,
 }
 
-/// A file or folder that was found, open.
+/// A file or folder that was found, open until it is dropped or a table takes it in.
 pub struct Found {
     /// Its descriptor.
-    pub descriptor: Descriptor,
+    pub descriptor: OwnedFd,
     /// What statx(2) says of it.
     pub opened: Opened,
     /// A symbolic link led to it.
@@ -44,7 +46,7 @@ impl Root {
     pub fn open(path: &'static CStr) -> Result<Self, Errno> {
         sys::open_folder(path).map(|folder| Self {
             path,
-            folder,
+            folder: folder.into(),
             is_there: AtomicBool::new(true),
             changes: AtomicU32::new(0),
             pushed: None,
@@ -58,7 +60,7 @@ impl Root {
     pub fn absent(path: &'static CStr) -> Result<Self, Errno> {
         Ok(Self {
             path,
-            folder: sys::no_folder()?,
+            folder: sys::no_folder()?.into(),
             is_there: AtomicBool::new(false),
             changes: AtomicU32::new(0),
             pushed: None,
@@ -96,7 +98,7 @@ impl Root {
     /// # Errors
     /// What open(2) says; nothing has changed then.
     pub fn reopen(&self) -> Result<(), Errno> {
-        self.replace(sys::open_folder(self.path)?, true)
+        self.replace(&sys::open_folder(self.path)?, true)
     }
 
     /// The same for one that was not there, if there is something in it now that can be read from its
@@ -105,18 +107,12 @@ impl Root {
     /// # Errors
     /// `ENODATA` when it is empty, and what open(2) and read(2) say; nothing has changed then.
     pub fn come_back(&self) -> Result<(), Errno> {
-        let mut folder = sys::open_folder(self.path)?;
-        let filled = probe::is_filled(folder.raw()).and_then(|is_filled| match is_filled {
-            true => probe::probe(folder.raw()).map(drop),
-            false => Err(Errno::ENODATA),
-        });
-        match filled {
-            Ok(()) => self.replace(folder, true),
-            Err(errno) => {
-                folder.close();
-                Err(errno)
-            }
+        let folder = sys::open_folder(self.path)?;
+        if !probe::is_filled(folder.as_raw_fd())? {
+            return Err(Errno::ENODATA);
         }
+        probe::probe(folder.as_raw_fd())?;
+        self.replace(&folder, true)
     }
 
     /// Whether something of what is open can still be read from its device, and not only from memory.
@@ -125,10 +121,8 @@ impl Root {
     /// # Errors
     /// `EIO` and the like.
     pub fn probe(&self) -> Result<(), Errno> {
-        let (mut folder, _) = self.open_at(c".")?;
-        let probed = probe::probe(folder.raw());
-        folder.close();
-        probed.map(drop)
+        let (folder, _) = self.open_at(c".")?;
+        probe::probe(folder.as_raw_fd()).map(drop)
     }
 
     /// On what its path lies now, whether or not that is open.
@@ -151,7 +145,7 @@ impl Root {
     /// `EMFILE` when there are too many descriptors.
     pub fn let_go(&self) -> Result<(), Errno> {
         self.is_there.store(false, Ordering::Release);
-        self.replace(sys::no_folder()?, false)
+        self.replace(&sys::no_folder()?, false)
     }
 
     /// Follows a process that has changed the root, if this process has not done so since. What cannot
@@ -178,10 +172,8 @@ impl Root {
         self.changes.store(changes, Ordering::Release);
     }
 
-    fn replace(&self, mut folder: Descriptor, is_there: bool) -> Result<(), Errno> {
-        let replaced = self.folder.become_like(&folder);
-        folder.close();
-        replaced?;
+    fn replace(&self, folder: &OwnedFd, is_there: bool) -> Result<(), Errno> {
+        self.folder.become_like(folder)?;
         self.is_there.store(is_there, Ordering::Release);
         match &self.pushed {
             Some(pushed) if is_there => pushed.come_back(),
@@ -206,10 +198,8 @@ impl Root {
         if !self.is_there() {
             return Err(Errno::EIO);
         }
-        let (mut folder, _) = self.open_at(c".")?;
-        let read = read_folder(folder.raw());
-        folder.close();
-        read
+        let (folder, _) = self.open_at(c".")?;
+        read_folder(folder.as_raw_fd())
     }
 
     /// Opens `path`, a client's bytes without NUL, for reading. It blocks while the card is asked.
@@ -225,7 +215,7 @@ impl Root {
         }
         let (clean, must_be_folder) = clean(path)?;
         let c_path = CStr::from_bytes_with_nul(&clean).map_err(|_| Fault::Malformed)?;
-        let (mut descriptor, is_by_link) = self.open_at(c_path).map_err(|errno| {
+        let (descriptor, is_by_link) = self.open_at(c_path).map_err(|errno| {
             // It may have been let go meanwhile, by another thread.
             if self.is_there() {
                 fault_of(errno)
@@ -233,33 +223,20 @@ impl Root {
                 Fault::Io
             }
         })?;
-        let found = Opened::of(descriptor.raw())
-            .map_err(fault_of)
-            .and_then(|opened| {
-                if must_be_folder && !opened.is_folder {
-                    return Err(Fault::NotFound);
-                }
-                Ok((
-                    opened,
-                    name_of(&clean[..clean.len() - 1], opened.is_folder)?,
-                ))
-            });
-        match found {
-            Ok((opened, name)) => Ok(Found {
-                descriptor,
-                opened,
-                is_by_link,
-                name,
-            }),
-            Err(fault) => {
-                descriptor.close();
-                Err(fault)
-            }
+        let opened = Opened::of(descriptor.as_raw_fd()).map_err(fault_of)?;
+        if must_be_folder && !opened.is_folder {
+            return Err(Fault::NotFound);
         }
+        Ok(Found {
+            descriptor,
+            opened,
+            is_by_link,
+            name: name_of(&clean[..clean.len() - 1], opened.is_folder)?,
+        })
     }
 
     /// Opens a path, and says whether a symbolic link led to it.
-    fn open_at(&self, path: &CStr) -> Result<(Descriptor, bool), Errno> {
+    fn open_at(&self, path: &CStr) -> Result<(OwnedFd, bool), Errno> {
         static OPENAT2_WORKS: AtomicBool = AtomicBool::new(true);
         let open = |follow| sys::open_beneath(self.folder.raw(), path, follow);
         if OPENAT2_WORKS.load(Ordering::Relaxed) {
@@ -274,33 +251,20 @@ impl Root {
     }
 
     /// For kernels before 5.6: opens component by component, and no symbolic link at all.
-    fn open_step_by_step(&self, path: &CStr) -> Result<Descriptor, Errno> {
-        let mut folder = Descriptor::NONE;
-        let mut result = Err(Errno::ENOENT);
+    fn open_step_by_step(&self, path: &CStr) -> Result<OwnedFd, Errno> {
+        let mut folder: Option<OwnedFd> = None;
         for component in path.to_bytes().split(|byte| *byte == b'/') {
             let mut name: Vec<u8, NAME_BYTES> = Vec::new();
-            if name
-                .extend_from_slice(component)
-                .and_then(|()| name.push(0).map_err(|_| Default::default()))
-                .is_err()
-            {
-                result = Err(Errno::ENAMETOOLONG);
-                break;
-            }
+            name.extend_from_slice(component)
+                .map_err(|_| Errno::ENAMETOOLONG)?;
+            name.push(0).map_err(|_| Errno::ENAMETOOLONG)?;
             let name = CStr::from_bytes_with_nul(&name).map_err(|_| Errno::EINVAL)?;
-            let above = if folder.is_open() {
-                folder.raw()
-            } else {
-                self.folder.raw()
-            };
-            result = sys::open_file(above, name);
-            folder.close();
-            match &mut result {
-                Ok(next) => folder = next.take(),
-                Err(_) => break,
-            }
+            let above = folder
+                .as_ref()
+                .map_or(self.folder.raw(), OwnedFd::as_raw_fd);
+            folder = Some(sys::open_file(above, name)?);
         }
-        if folder.is_open() { Ok(folder) } else { result }
+        folder.ok_or(Errno::ENOENT)
     }
 }
 

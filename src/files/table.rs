@@ -106,7 +106,7 @@ impl<const N: usize> FileTable<N> {
         };
         let file = &mut self.entries[usize::from(slot) - 1];
         assert!(!file.descriptor.is_open(), "a free entry has no descriptor");
-        file.descriptor = found.descriptor;
+        file.descriptor = found.descriptor.into();
         file.name.clear();
         file.name
             .extend_from_slice(&found.name)

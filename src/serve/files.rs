@@ -75,8 +75,7 @@ fn unreadable(root: &Path) -> String {
 
 /// Over HTTP a folder of this name is out of reach.
 pub(super) fn warn_of_own_paths(root: &Root) {
-    if let Ok(mut found) = root.find(b"-") {
-        found.descriptor.close();
+    if root.find(b"-").is_ok() {
         log::warn!(
             "ROOT holds the name `-`, which HTTP clients cannot ask for: /-/ is the server's own"
         );

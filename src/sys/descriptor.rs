@@ -1,10 +1,11 @@
 //! A descriptor whose free state is all zeroes, so that tables of them stay in `.bss`.
 
-use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use super::{Errno, retry};
 
-/// An open descriptor, or none. It is closed by [`Descriptor::close`] only: tables own it.
+/// An open descriptor, or none. It is closed by [`Descriptor::close`] only: tables own it. What is
+/// on its way to a table is an [`OwnedFd`], which closes itself.
 #[derive(Default)]
 pub struct Descriptor {
     raw_plus_one: i32,
@@ -45,10 +46,9 @@ impl Descriptor {
     ///
     /// # Errors
     /// `EMFILE` when there are too many.
-    pub fn duplicate(&self) -> Result<Self, Errno> {
+    pub fn duplicate(&self) -> Result<OwnedFd, Errno> {
         borrow(self)
             .try_clone_to_owned()
-            .map(Self::from)
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
     }
 
@@ -56,8 +56,8 @@ impl Descriptor {
     ///
     /// # Errors
     /// `EBUSY` while a thread opens what is to have this number.
-    pub fn become_like(&self, other: &Self) -> Result<(), Errno> {
-        let (from, to) = (other.raw(), self.raw());
+    pub fn become_like(&self, other: &OwnedFd) -> Result<(), Errno> {
+        let (from, to) = (other.as_raw_fd(), self.raw());
         // SAFETY: both are open, and this number stays this value's own.
         retry(|| i64::from(unsafe { libc::dup3(from, to, libc::O_CLOEXEC) })).map(drop)
     }

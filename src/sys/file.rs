@@ -3,9 +3,9 @@
 use core::ffi::{CStr, c_int, c_long, c_void};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering};
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use super::{Descriptor, Errno, check, retry};
+use super::{Errno, check, retry};
 use crate::limits::{BOARD, CAR_HEAD_SIZE, CAR_SIZE_MAX};
 
 /// O_LARGEFILE: a 32-bit kernel interface refuses files over 2 GiB without it. libc has 0 for it
@@ -32,7 +32,7 @@ pub struct Opened {
 /// # Errors
 /// `ENOSYS` where the kernel lacks the call, or a sandbox hides it (`EPERM` is one, too); `EXDEV` for
 /// what leads out of `root`; `EAGAIN` when renames elsewhere kept the kernel from being sure, twice.
-pub fn open_beneath(root: RawFd, path: &CStr, follow: bool) -> Result<Descriptor, Errno> {
+pub fn open_beneath(root: RawFd, path: &CStr, follow: bool) -> Result<OwnedFd, Errno> {
     /// `struct open_how` of openat2(2).
     #[repr(C)]
     struct How {
@@ -64,7 +64,7 @@ pub fn open_beneath(root: RawFd, path: &CStr, follow: bool) -> Result<Descriptor
                 size_of::<How>(),
             )
         } as i64)
-        .map(Descriptor::from_raw)
+        .map(owned)
     };
     match open() {
         // Something was renamed while `..` was resolved, so the kernel asks for another try.
@@ -73,35 +73,40 @@ pub fn open_beneath(root: RawFd, path: &CStr, follow: bool) -> Result<Descriptor
     }
 }
 
+/// Takes charge of what a system call has opened.
+pub(super) fn owned(raw: usize) -> OwnedFd {
+    let raw = RawFd::try_from(raw).expect("descriptors are small numbers");
+    // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
+    unsafe { OwnedFd::from_raw_fd(raw) }
+}
+
 /// Opens one name in `folder` for reading, and no symbolic link: openat(2) with `O_NOFOLLOW`.
-pub fn open_file(folder: RawFd, name: &CStr) -> Result<Descriptor, Errno> {
+pub fn open_file(folder: RawFd, name: &CStr) -> Result<OwnedFd, Errno> {
     // SAFETY: name ends in NUL.
     retry(|| i64::from(unsafe { libc::openat(folder, name.as_ptr(), READ | libc::O_NOFOLLOW) }))
-        .map(Descriptor::from_raw)
+        .map(owned)
 }
 
 /// Opens the folder `name` in the open `folder`, but not through a symbolic link.
 ///
 /// # Errors
 /// `ENOTDIR` for anything else, and what open(2) says.
-pub fn open_folder_in(folder: RawFd, name: &CStr) -> Result<Descriptor, Errno> {
+pub fn open_folder_in(folder: RawFd, name: &CStr) -> Result<OwnedFd, Errno> {
     let flags = READ | libc::O_NOFOLLOW | libc::O_DIRECTORY;
     // SAFETY: name ends in NUL.
-    retry(|| i64::from(unsafe { libc::openat(folder, name.as_ptr(), flags) }))
-        .map(Descriptor::from_raw)
+    retry(|| i64::from(unsafe { libc::openat(folder, name.as_ptr(), flags) })).map(owned)
 }
 
 /// Opens the file `path` for reading, as on any command line: symbolic links are followed.
-pub fn open_followed(path: &CStr) -> Result<Descriptor, Errno> {
+pub fn open_followed(path: &CStr) -> Result<OwnedFd, Errno> {
     // SAFETY: path ends in NUL.
-    retry(|| i64::from(unsafe { libc::open(path.as_ptr(), READ) })).map(Descriptor::from_raw)
+    retry(|| i64::from(unsafe { libc::open(path.as_ptr(), READ) })).map(owned)
 }
 
 /// Opens the folder `path`, as on any command line.
-pub fn open_folder(path: &CStr) -> Result<Descriptor, Errno> {
+pub fn open_folder(path: &CStr) -> Result<OwnedFd, Errno> {
     // SAFETY: path ends in NUL.
-    retry(|| i64::from(unsafe { libc::open(path.as_ptr(), READ | libc::O_DIRECTORY) }))
-        .map(Descriptor::from_raw)
+    retry(|| i64::from(unsafe { libc::open(path.as_ptr(), READ | libc::O_DIRECTORY) })).map(owned)
 }
 
 impl Opened {
@@ -123,7 +128,7 @@ impl Opened {
         if answer.kind() != libc::S_IFLNK {
             return Self::read(&answer);
         }
-        let mut target = open_beneath(folder, name, true).map_err(|errno| match errno {
+        let target = open_beneath(folder, name, true).map_err(|errno| match errno {
             Errno::EXDEV
             | Errno::ELOOP
             | Errno::ENOTDIR
@@ -132,9 +137,7 @@ impl Opened {
             | Errno::ENOSYS => Errno::EACCES,
             errno => errno,
         })?;
-        let opened = Self::of(target.raw());
-        target.close();
-        opened
+        Self::of(target.as_raw_fd())
     }
 
     fn read(answer: &Statx) -> Result<Self, Errno> {

@@ -2,11 +2,11 @@
 
 use core::ffi::CStr;
 use core::fmt::Write;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use super::file::{Statx, statx};
+use super::file::{Statx, owned, statx};
 use super::{Descriptor, Errno, check, read_at, retry};
 
 /// A mounted file system. Before Linux 6.8 two that were mounted one after the other may look alike.
@@ -60,16 +60,16 @@ impl Mount {
 /// # Errors
 /// `ENOENT` where proc(5) is not mounted.
 pub fn mount_changes() -> Result<Descriptor, Errno> {
-    super::open_followed(c"/proc/self/mountinfo")
+    super::open_followed(c"/proc/self/mountinfo").map(Descriptor::from)
 }
 
 /// A descriptor that stands for a folder that is not there: every open beneath it is `ENOTDIR`.
 ///
 /// # Errors
 /// `EMFILE` when there are too many descriptors.
-pub fn no_folder() -> Result<Descriptor, Errno> {
+pub fn no_folder() -> Result<OwnedFd, Errno> {
     let event = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
-    Ok(std::os::fd::OwnedFd::from(event).into())
+    Ok(OwnedFd::from(event))
 }
 
 /// Reads the beginning of a file in `folder` from its device, past the page cache: open(2) with
@@ -85,10 +85,8 @@ pub fn read_from_device(folder: RawFd, name: &CStr) -> Result<usize, Errno> {
     let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_LARGEFILE;
     // SAFETY: the name ends in NUL.
     let opened = retry(|| i64::from(unsafe { libc::openat(folder, name.as_ptr(), flags) }));
-    let mut file = opened.map(Descriptor::from_raw)?;
-    let read = read_at(file.raw(), &mut Block([0; 4096]).0, 0, false);
-    file.close();
-    read
+    let file = opened.map(owned)?;
+    read_at(file.as_raw_fd(), &mut Block([0; 4096]).0, 0, false)
 }
 
 /// Leaves the folder that this process was started in, for `/`: chdir(2).

@@ -289,3 +289,59 @@ fn the_server_has_paths_of_its_own() {
     assert!(answer.field("retry-after").is_some());
     server.stop();
 }
+
+/// Descriptors that all processes of a server hold.
+fn descriptors(server: &Server) -> usize {
+    let of = |process| fs::read_dir(format!("/proc/{process}/fd")).unwrap().count();
+    server.processes().into_iter().map(of).sum()
+}
+
+/// What cannot be served leaves nothing open, whatever it is that is wrong with it.
+#[test]
+fn what_is_refused_leaves_no_descriptor_open() {
+    let root = tempfile::tempdir().unwrap();
+    for folder in ["out", "pipe", "socket", "folder", "circle", "plain"] {
+        fs::create_dir(root.path().join(folder)).unwrap();
+    }
+    let index = |folder: &str| root.path().join(folder).join("index.html");
+    symlink("/etc/passwd", index("out")).unwrap();
+    symlink("index.html", index("circle")).unwrap();
+    nix::unistd::mkfifo(&index("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let _listener = std::os::unix::net::UnixListener::bind(index("socket")).unwrap();
+    fs::create_dir(index("folder")).unwrap();
+    symlink("/etc/passwd", root.path().join("link")).unwrap();
+    nix::unistd::mkfifo(&root.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    old_file(&root.path().join("file"), 1, 10);
+    // A variant that is none.
+    fs::create_dir(root.path().join("file.gz")).unwrap();
+    let server = small_server(root.path());
+    let mut client = Client::connect(&server);
+    let targets = [
+        ("/out/", 403),
+        ("/circle/", 403),
+        ("/pipe/", 403),
+        ("/socket/", 403),
+        ("/folder/", 200),
+        ("/folder/?limit=x", 400),
+        ("/folder/?sort=size&after=none", 404),
+        ("/plain", 301),
+        ("/link", 403),
+        ("/fifo", 403),
+        ("/file/", 404),
+        ("/file", 200),
+        ("/missing", 404),
+    ];
+    let mut ask = || {
+        for (target, status) in targets {
+            let answer = client.get(target, &["Accept-Encoding: gzip"]);
+            assert_eq!(answer.status, status, "{target}");
+        }
+    };
+    ask();
+    let before = descriptors(&server);
+    (0..40).for_each(|_| ask());
+    let after = descriptors(&server);
+    // A worker's probe of the card may be under way.
+    assert!(after < before + 10, "{before} descriptors, then {after}");
+    server.stop();
+}

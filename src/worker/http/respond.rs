@@ -1,5 +1,7 @@
 //! Answering one HTTP request: from what is asked to a head, and a body or where it comes from.
 
+use std::os::fd::AsRawFd;
+
 use super::generated::{
     ALLOW, ErrorFormat, busy, error, generated, options, page_of, redirect, unreadable,
     unsatisfiable,
@@ -119,11 +121,10 @@ impl<'a> Responder<'a> {
             Ok(Located::NeedsSlash) => {
                 redirect(&path, request.query, head_options, error_format(), out)
             }
-            Ok(Located::Folder(mut found)) => {
+            Ok(Located::Folder(found)) => {
                 if self.setting.http_config.listing {
                     return self.respond_folder(request, found, head_options, out);
                 }
-                found.descriptor.close();
                 error(Status::FORBIDDEN, head_options, error_format(), out, |_| {})
             }
             Err(Fault::NotFound) => self.respond_missing(request, head_options, out),
@@ -206,7 +207,7 @@ impl<'a> Responder<'a> {
     fn respond_folder(
         &mut self,
         request: &Request,
-        mut found: Found,
+        found: Found,
         head_options: &HeadOptions,
         out: &mut FixedBuf,
     ) -> Response {
@@ -214,7 +215,6 @@ impl<'a> Responder<'a> {
         let query = match Query::parse(request.query.unwrap_or_default()) {
             Ok(query) => query,
             Err(bad) => {
-                found.descriptor.close();
                 return page_of(
                     Status::BAD_REQUEST,
                     head_options,
@@ -228,8 +228,7 @@ impl<'a> Responder<'a> {
                 );
             }
         };
-        if read_folder(found.descriptor.raw()).is_err() {
-            found.descriptor.close();
+        if read_folder(found.descriptor.as_raw_fd()).is_err() {
             self.setting.gauges.report_fault();
             return unreadable(head_options, error_format, out);
         }

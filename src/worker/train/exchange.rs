@@ -75,7 +75,7 @@ impl Worker {
     /// Plans the answer to a request, and keeps what was found open for it.
     fn layout(
         &mut self,
-        mut found: Found,
+        found: Found,
         offset: u64,
         length: Option<u64>,
     ) -> Result<(ResponseLayout, FileSlot), Fault> {
@@ -86,7 +86,6 @@ impl Worker {
             (Framing::Ask, size, size)
         };
         if offset > last {
-            found.descriptor.close();
             return Err(Fault::Malformed);
         }
         let head = ResponseLayout::head(framing, &found.name, size, found.opened.mtime_ns);
