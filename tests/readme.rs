@@ -12,6 +12,7 @@ use crate::common;
 #[path = "readme/links.rs"]
 mod links;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -278,24 +279,36 @@ fn every_command_does_what_its_text_says() {
 
 #[test]
 fn what_runs_elsewhere_is_in_a_text_and_has_its_test() {
-    let steps: Vec<_> = texts()
-        .iter()
-        .flat_map(|name| steps(name, &text_of(name)))
-        .collect();
-    for (begin, test) in &ELSEWHERE {
-        let is_it =
-            |step: &&Step| elsewhere(&step.command).is_some_and(|(other, _)| other == begin);
-        let step = steps.iter().find(is_it);
-        let step = step.unwrap_or_else(|| panic!("no command of a text begins with {begin:?}"));
-        // What it starts may be a script of the project.
-        let mut words = step.command.split(' ');
-        let program = words.find(|word| !word.contains('=')).unwrap();
+    let mut used = BTreeSet::new();
+    for name in texts() {
+        for step in steps(&name, &text_of(&name)) {
+            if let Some((begin, test)) = elsewhere(&step.command) {
+                assert!(top().join(test).exists(), "{begin}: {test} is not there");
+                assert_starts_what_is_there(&step.command);
+                used.insert(*begin);
+            }
+        }
+    }
+    for (begin, _) in &ELSEWHERE {
         assert!(
-            !program.contains('/') || top().join(program).exists(),
-            "{}: {program} is not there",
-            step.command
+            used.contains(begin),
+            "no command of a text begins with {begin:?}"
         );
-        assert!(top().join(test).exists(), "{begin}: {test} is not there");
+    }
+}
+
+/// What a command starts that is not run here: a script of the project, or one of its test programs.
+#[track_caller]
+fn assert_starts_what_is_there(command: &str) {
+    let mut words = command.split(' ');
+    let program = words.find(|word| !word.contains('=')).unwrap();
+    assert!(
+        !program.contains('/') || top().join(program).exists(),
+        "{command}: {program} is not there"
+    );
+    if let Some((_, rest)) = command.split_once("cargo test --test ") {
+        let test = format!("tests/{}.rs", rest.split(' ').next().unwrap());
+        assert!(top().join(&test).exists(), "{command}: {test} is not there");
     }
 }
 
