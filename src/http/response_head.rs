@@ -20,9 +20,9 @@ pub struct HeadOptions<'a> {
 }
 
 /// What the head of a file says of it.
-pub struct Representation<'a> {
+pub struct Representation {
     /// Its entity tag.
-    pub tag: &'a Tag,
+    pub tag: Tag,
     /// When it was modified, in seconds since 1970; `None` where that is not to be told.
     pub modified_s: Option<u64>,
     /// Its media type.
@@ -97,7 +97,7 @@ pub fn file(
     validators(out, file);
     if let Extent::Multipart(_) = extent {
         out.put(b"Content-Type: multipart/byteranges; boundary=");
-        put_boundary(out, file.tag);
+        put_boundary(out, &file.tag);
     } else {
         out.put(b"Content-Type: ");
         out.text(file.content_type);

@@ -1,36 +1,37 @@
-//! Deadlines: every kind of wait has one fixed length, so its connections expire in order and a
-//! list is enough.
+//! Deadlines: every kind of wait has one fixed length, so its connections expire in order, and a list
+//! for each kind does what a heap of timers would.
 
 use super::list::{DEADLINE, List};
 use super::slab::Slab;
-use super::state::{KINDS, Slot, Wait};
+use super::state::{Slot, Wait};
 
 /// All waits of a worker's connections. All zeroes is none.
 pub(crate) struct Deadlines {
-    lists: [List<DEADLINE>; KINDS.len()],
+    lists: [List<DEADLINE>; Wait::ALL.len()],
 }
 
 impl Deadlines {
     pub(crate) const fn new() -> Self {
         Self {
-            lists: [const { List::new() }; KINDS.len()],
+            lists: [const { List::new() }; Wait::ALL.len()],
         }
     }
 
-    /// Makes a connection wait anew, in place of what it waited for.
-    pub(crate) fn arm(&mut self, connections: &mut Slab, slot: Slot, wait: Wait, now_ms: u64) {
-        self.disarm(connections, slot);
-        let connection = connections.get(slot);
-        connection.wait = wait;
-        connection.expires_ms = now_ms + wait.length_ms();
-        self.lists[wait as usize].push_back(connections, slot);
-    }
-
-    /// Makes a connection wait for nothing.
-    pub(crate) fn disarm(&mut self, connections: &mut Slab, slot: Slot) {
-        let wait = core::mem::replace(&mut connections.get(slot).wait, Wait::None);
+    /// Puts a connection into the list of what it waits for, if that has begun anew.
+    pub(crate) fn update(&mut self, connections: &mut Slab, slot: Slot, now_ms: u64) {
+        let timer = &mut connections.get(slot).timer;
+        if !timer.is_restarted {
+            return;
+        }
+        let (listed, wait) = (timer.listed, timer.wait());
+        timer.is_restarted = false;
+        timer.listed = wait;
+        timer.expires_ms = now_ms + wait.length_ms();
+        if listed != Wait::None {
+            self.lists[listed as usize].remove(connections, slot);
+        }
         if wait != Wait::None {
-            self.lists[wait as usize].remove(connections, slot);
+            self.lists[wait as usize].push_back(connections, slot);
         }
     }
 
@@ -39,13 +40,14 @@ impl Deadlines {
         self.lists[wait as usize].front()
     }
 
-    /// A connection whose time is up, and what it had waited for.
+    /// A connection whose time is up, and what it had waited for. It waits for nothing now.
     pub(crate) fn expired(&mut self, connections: &mut Slab, now_ms: u64) -> Option<(Slot, Wait)> {
-        for wait in KINDS {
+        for wait in Wait::ALL {
             if let Some(slot) = self.oldest(wait)
-                && connections.get(slot).expires_ms <= now_ms
+                && connections.get(slot).timer.expires_ms <= now_ms
             {
-                self.disarm(connections, slot);
+                connections.get(slot).timer.stop();
+                self.update(connections, slot, now_ms);
                 return Some((slot, wait));
             }
         }
@@ -54,10 +56,10 @@ impl Deadlines {
 
     /// When the next one expires.
     pub(crate) fn next_ms(&self, connections: &mut Slab) -> Option<u64> {
-        KINDS
-            .iter()
-            .filter_map(|wait| self.oldest(*wait))
-            .map(|slot| connections.get(slot).expires_ms)
+        Wait::ALL
+            .into_iter()
+            .filter_map(|wait| self.oldest(wait))
+            .map(|slot| connections.get(slot).timer.expires_ms)
             .min()
     }
 }

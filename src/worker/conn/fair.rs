@@ -1,5 +1,8 @@
-//! Rounds of turns: fair by client, not by socket. Who opens sixteen connections has one client's
-//! share while others wait.
+//! The fair queue of connections that can be polled: deficit round robin over clients, not over
+//! sockets, so who opens sixteen connections has one client's share while others wait.
+//!
+//! The deficit is kept as a debt: a turn is not cut to what is left of a share, so what it sends too
+//! much is taken off its client's share of the next round.
 
 use super::list::{List, QUEUE};
 use super::slab::Slab;
@@ -29,8 +32,9 @@ pub(crate) struct Client {
     is_in_ring: bool,
 }
 
-/// The clients that have connections, and the ring of those whose turn it is. All zeroes is none.
-pub(crate) struct Rounds {
+/// The clients that have connections, and the ring of those that have something to do. All zeroes is
+/// none.
+pub(crate) struct FairQueue {
     clients: [Client; CONNECTIONS_MAX],
     buckets: [u16; BUCKETS],
     touched: u16,
@@ -49,7 +53,7 @@ pub(crate) struct Share {
     bytes: i64,
 }
 
-impl Rounds {
+impl FairQueue {
     pub(crate) const fn new() -> Self {
         const FREE: Client = Client {
             key: 0,
@@ -238,19 +242,26 @@ fn bucket_of(key: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::Job;
     use crate::link::Protocol;
     use crate::sys::Descriptor;
     use crate::worker::conn::connection::Connection;
 
     fn connect(slab: &mut Slab) -> Slot {
-        let connection = Connection::new(Descriptor::NONE, 0, Protocol::Http, ClientSlot::NONE);
+        let job = Job {
+            ticket: 0,
+            protocol: Protocol::Http,
+            address: core::net::Ipv6Addr::LOCALHOST,
+            socket: Descriptor::NONE,
+        };
+        let connection = Connection::new(job, ClientSlot::NONE);
         slab.insert(connection).expect("room")
     }
 
     /// Runs rounds in which every turn sends `bytes` and makes its connection ready again.
     fn turns(sockets: &[usize], bytes: u64, rounds: usize) -> Vec<usize> {
         let mut slab = Box::new(Slab::new());
-        let mut all = Box::new(Rounds::new());
+        let mut all = Box::new(FairQueue::new());
         let mut owners = Vec::new();
         for (number, sockets) in sockets.iter().enumerate() {
             for _ in 0..*sockets {
@@ -267,7 +278,7 @@ mod tests {
                 while let Some(slot) = all.next(&mut slab, &mut share) {
                     let (_, client, number) = owners[slot.index()];
                     counts[number] += 1;
-                    Rounds::spend(&mut share, bytes);
+                    FairQueue::spend(&mut share, bytes);
                     all.push(&mut slab, client, slot);
                 }
                 all.end_share(&share);
@@ -290,7 +301,7 @@ mod tests {
     #[test]
     fn clients_come_and_go() {
         let mut slab = Box::new(Slab::new());
-        let mut all = Box::new(Rounds::new());
+        let mut all = Box::new(FairQueue::new());
         let slots: Vec<_> = (0..3000_u64)
             .map(|key| (connect(&mut slab), all.enter(key * 7919)))
             .collect();

@@ -72,8 +72,8 @@ fn slot(number: u16) -> Option<Slot> {
 fn link<const THROUGH: bool>(connections: &mut Slab, of: Slot) -> &mut ListNode {
     let connection = connections.get(of);
     if THROUGH == DEADLINE {
-        &mut connection.deadline
+        &mut connection.deadline_node
     } else {
-        &mut connection.queue
+        &mut connection.queue_node
     }
 }

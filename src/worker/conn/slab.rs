@@ -1,7 +1,8 @@
 //! The slab: a worker's connections, at fixed places.
 
+use super::activity::Activity;
 use super::connection::Connection;
-use super::state::{Phase, Slot};
+use super::state::Slot;
 use crate::limits::CONNECTIONS_MAX;
 
 /// Connections, at most `CONNECTIONS_MAX`. All zeroes is an empty slab, and a place is touched only
@@ -45,10 +46,9 @@ impl Slab {
     /// Frees the place of a connection that has ended.
     pub(crate) fn remove(&mut self, slot: Slot) {
         let entry = &mut self.entries[slot.index()];
-        assert_eq!(
-            entry.phase,
-            Phase::Ended,
-            "a place is freed once, when its socket is closed"
+        assert!(
+            matches!(entry.activity, Activity::Closed),
+            "an entry is freed once, when its socket is closed"
         );
         *entry = Connection::free_before(self.first_free);
         self.first_free = slot.0 + 1;

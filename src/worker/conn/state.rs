@@ -3,7 +3,7 @@
 
 use crate::limits::{ACKNOWLEDGED_POLL_MS, BOARD, COLD_RETRY_MS, RAW_END_PAUSE_MS};
 
-/// A place in the slab.
+/// A connection, by its entry in the slab.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Slot(pub(crate) u16);
 
@@ -17,41 +17,7 @@ impl Slot {
     }
 }
 
-/// What a connection is doing.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
-pub(crate) enum Phase {
-    /// The place is free.
-    Free,
-    /// Waits for a request to be whole.
-    Asking,
-    /// Sends the bytes of its layout.
-    Answering,
-    /// Sends several ranges of a file, as the request says that is kept.
-    Multipart,
-    /// Sends the listing of a folder over HTTP, as the request says that is kept.
-    Page,
-    /// Sends the listing of a folder whose head is sent.
-    Listing,
-    /// Has sent everything, and waits until the client has acknowledged it (`raw-end`).
-    Acknowledging,
-    /// Has sent everything, and reads what the client still sends, so that no reset eats the answer.
-    Lingering,
-    /// Its socket is closed; the dispatcher is yet to be told.
-    Ended,
-}
-
-/// The queue that a connection stands in.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
-pub(crate) enum Queue {
-    None,
-    Ready,
-    Listing,
-    Ended,
-}
-
-/// A connection's place in a list: its neighbours, 0 for none, else slot + 1.
+/// A node of an intrusive list: a connection's neighbours, 0 for none, else slot + 1.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct ListNode {
     pub(crate) previous: u16,
@@ -65,7 +31,20 @@ impl ListNode {
     };
 }
 
-/// What a connection waits for.
+/// The queue that a connection stands in; it can stand in one only.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub(crate) enum Queue {
+    None,
+    /// Of those that can be polled.
+    Ready,
+    /// Of those that want the worker's listing.
+    Listing,
+    /// Of those that the pool is to be told of.
+    Ended,
+}
+
+/// What a connection waits for. Each wait has one fixed length.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub(crate) enum Wait {
@@ -76,31 +55,31 @@ pub(crate) enum Wait {
     Request,
     /// The next request.
     Idle,
-    /// The client's acknowledgements.
+    /// The client's acknowledgements: the stall window.
     Stall,
-    /// The client's end, after the last answer.
+    /// The client's end, after the last response.
     Linger,
-    /// The card.
-    Cold,
-    /// The next look whether all is acknowledged.
+    /// Pages that the page cache lacks.
+    NotCached,
+    /// The next look whether everything is acknowledged.
     Acknowledge,
     /// The pause before the end car of `raw-end`.
     Pause,
 }
 
-pub(crate) const KINDS: [Wait; 9] = [
-    Wait::None,
-    Wait::Silent,
-    Wait::Request,
-    Wait::Idle,
-    Wait::Stall,
-    Wait::Linger,
-    Wait::Cold,
-    Wait::Acknowledge,
-    Wait::Pause,
-];
-
 impl Wait {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::None,
+        Self::Silent,
+        Self::Request,
+        Self::Idle,
+        Self::Stall,
+        Self::Linger,
+        Self::NotCached,
+        Self::Acknowledge,
+        Self::Pause,
+    ];
+
     /// How long it may take, in milliseconds.
     pub(crate) const fn length_ms(self) -> u64 {
         match self {
@@ -110,14 +89,62 @@ impl Wait {
             Self::Idle => BOARD.idle_ms,
             Self::Stall => BOARD.stall_ms,
             Self::Linger => BOARD.linger_ms,
-            Self::Cold => COLD_RETRY_MS,
+            Self::NotCached => COLD_RETRY_MS,
             Self::Acknowledge => ACKNOWLEDGED_POLL_MS,
             Self::Pause => RAW_END_PAUSE_MS,
         }
     }
 }
 
-/// A client among the worker's. 0 is none, so that a free connection is all zeroes.
+/// A connection's deadline. What polls the connection starts and stops it; the worker's loop then
+/// moves the connection to the list of what it waits for now.
+#[derive(Clone, Copy)]
+pub(crate) struct Timer {
+    pub(super) expires_ms: u64,
+    wait: Wait,
+    /// In which list the connection stands.
+    pub(super) listed: Wait,
+    /// It was started since it was listed.
+    pub(super) is_restarted: bool,
+}
+
+impl Timer {
+    pub(crate) const STOPPED: Self = Self {
+        expires_ms: 0,
+        wait: Wait::None,
+        listed: Wait::None,
+        is_restarted: false,
+    };
+
+    /// What the connection waits for.
+    pub(crate) fn wait(&self) -> Wait {
+        self.wait
+    }
+
+    /// Begins a wait of its full length, in place of the one before.
+    pub(crate) fn start(&mut self, wait: Wait) {
+        (self.wait, self.is_restarted) = (wait, true);
+    }
+
+    /// Begins a wait, unless it is under way.
+    pub(crate) fn start_unless(&mut self, wait: Wait) {
+        if self.wait != wait {
+            self.start(wait);
+        }
+    }
+
+    /// Waits for nothing that has a deadline.
+    pub(crate) fn stop(&mut self) {
+        self.start(Wait::None);
+    }
+
+    /// Since when it is as it is, of a timer that is listed.
+    pub(crate) fn since_ms(&self) -> u64 {
+        self.expires_ms - self.listed.length_ms()
+    }
+}
+
+/// A client of the fair queue. 0 is none, so that a free connection is all zeroes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct ClientSlot(pub(crate) u16);
 
@@ -129,42 +156,14 @@ impl ClientSlot {
     }
 }
 
-/// What an answer depends on beside its request, and what must not change while it is sent.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Decision {
-    /// The server was full, or about to stop.
-    pub(crate) is_busy: bool,
-    /// The connection could be kept.
-    pub(crate) keeps: bool,
-    /// It was made before, and a part of it may be sent.
-    pub(crate) is_begun: bool,
-}
-
-impl Decision {
-    pub(crate) const NONE: Self = Self {
-        is_busy: false,
-        keeps: false,
-        is_begun: false,
-    };
-}
-
-/// A place. 0 is none, so that a free connection is all zeroes.
+/// A buffer of the stash. 0 is none, so that a free connection is all zeroes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct KeptSlot(pub(crate) u8);
+pub(crate) struct StashSlot(pub(crate) u8);
 
-impl KeptSlot {
+impl StashSlot {
     pub(crate) const NONE: Self = Self(0);
 
     pub(crate) fn is_some(self) -> bool {
         self != Self::NONE
     }
-}
-
-/// What of a page is sent next. All zeroes is its head.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
-pub(crate) enum Stage {
-    Head,
-    Rows,
-    Foot,
 }

@@ -9,9 +9,11 @@ use heapless::Vec;
 use super::requests::Received;
 use super::response::Batch;
 use crate::http::{self, Field, date};
-use crate::sys::{self, Peer};
-use crate::worker::Worker;
-use crate::worker::conn::state::Slot;
+use crate::sys;
+use crate::worker::conn::activity::StashedRequest;
+use crate::worker::conn::connection::Connection;
+use crate::worker::io::Io;
+use crate::worker::socket::Socket;
 
 /// Bytes of the longest line; a pipe takes so many whole or not at all (pipe(7), PIPE_BUF).
 const LINE_BYTES: usize = 4096;
@@ -20,57 +22,57 @@ const SHOWN_BYTES: usize = 1000;
 
 type Line = Vec<u8, LINE_BYTES>;
 
-impl Worker {
-    /// Logs the first `count` answers of a batch, which are sent.
-    pub(crate) fn log_answers(
-        &mut self,
-        slot: Slot,
-        received: &Received,
-        batch: &Batch,
-        count: usize,
-    ) {
-        for answered in &batch.answers[..count] {
-            let request = &self.input[answered.request..received.size];
-            let socket = self.connections.get(slot).socket.raw();
-            log(
-                sys::peer(socket).ok(),
-                request,
-                answered.status.0,
-                answered.body,
-            );
-        }
-    }
-
-    /// Logs the answer whose request is kept, and which ends now.
-    pub(crate) fn log_kept(&mut self, slot: Slot) {
-        let connection = self.connections.get(slot);
-        let status = core::mem::take(&mut connection.status);
-        if status == 0 {
-            return;
-        }
-        let sent = connection.position;
-        if connection.kept.is_some() {
-            // The client may have gone, so nobody is asked.
-            let (request, peer) = (
-                self.kept.get(connection.kept),
-                self.kept.peer(connection.kept),
-            );
-            log(Some(peer), request, status, sent);
-        } else if let Ok(received) = self.receive_requests(slot) {
-            let peer = sys::peer(self.connections.get(slot).socket.raw());
-            log(peer.ok(), &self.input[..received.size], status, sent);
-        }
+/// Logs the first `count` responses of a batch, which are sent.
+pub(crate) fn log_batch<S: Socket>(
+    conn: &Connection,
+    io: &Io<S>,
+    received: &Received,
+    batch: &Batch,
+    count: usize,
+) {
+    let requests = io.requests.input(received);
+    for answered in &batch.answered[..count] {
+        let request = &requests[answered.request..];
+        let (status, sent) = (answered.status.0, answered.body_len);
+        log(conn.address, request, (status, sent), (io.real_ms)());
     }
 }
 
-/// Writes a line about a request, which `bytes` begin with.
-fn log(peer: Option<Peer>, bytes: &[u8], status: u16, sent: u64) {
+/// Logs the response whose request is kept, and which ends now, if there is one.
+pub(crate) fn log_current<S: Socket>(conn: &Connection, io: &mut Io<S>) {
+    let StashedRequest { len, status } = conn.activity.request();
+    if len == 0 {
+        return;
+    }
+    let sent = conn.activity.body_sent();
+    let real_ms = (io.real_ms)();
+    if let Some(request) = io.requests.current(conn, &mut io.socket) {
+        log(conn.address, request, (status, sent), real_ms);
+    }
+}
+
+/// Writes a line about a request, which `bytes` begin with: the status and the bytes of the body that
+/// were sent.
+fn log(address: Ipv6Addr, bytes: &[u8], answered: (u16, u64), real_ms: u64) {
     static IS_STUCK: AtomicBool = AtomicBool::new(false);
+    let line = line(address, bytes, answered, real_ms);
+    // Nobody waits for a reader of the log that does not read.
+    let is_written = sys::is_writable(1) && sys::write(1, &line).is_ok();
+    if !is_written && !IS_STUCK.swap(true, Ordering::Relaxed) {
+        log::warn!(
+            "standard output takes no more of the access log: lines are missing from now on"
+        );
+    } else if is_written {
+        IS_STUCK.store(false, Ordering::Relaxed);
+    }
+}
+
+fn line(address: Ipv6Addr, bytes: &[u8], (status, sent): (u16, u64), real_ms: u64) -> Line {
     let mut line = Line::new();
     // What does not fit is cut off.
-    let _ = write_peer(&mut line, peer);
+    let _ = write_address(&mut line, address);
     let _ = write!(line, " - - [");
-    let _ = line.extend_from_slice(&date::write_log(sys::real_ms() / 1000));
+    let _ = line.extend_from_slice(&date::write_log(real_ms / 1000));
     let _ = write!(line, "] \"");
     let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
     let first = bytes[start.unwrap_or(0)..]
@@ -84,25 +86,15 @@ fn log(peer: Option<Peer>, bytes: &[u8], status: u16, sent: u64) {
         put_shown(&mut line, value.unwrap_or(b"-"));
         let _ = line.extend_from_slice(end.as_bytes());
     }
-    // Nobody waits for a reader of the log that does not read.
-    let is_written = sys::is_writable(1) && sys::write(1, &line).is_ok();
-    if !is_written && !IS_STUCK.swap(true, Ordering::Relaxed) {
-        log::warn!(
-            "standard output takes no more of the access log: lines are missing from now on"
-        );
-    } else if is_written {
-        IS_STUCK.store(false, Ordering::Relaxed);
-    }
+    line
 }
 
-fn write_peer(line: &mut Line, peer: Option<Peer>) -> core::fmt::Result {
-    match peer {
-        None => write!(line, "-"),
-        Some((Ipv6Addr::UNSPECIFIED, _)) => write!(line, "unix:"),
-        Some((address, _)) => match address.to_ipv4_mapped() {
-            Some(four) => write!(line, "{four}"),
-            None => write!(line, "{address}"),
-        },
+fn write_address(line: &mut Line, address: Ipv6Addr) -> core::fmt::Result {
+    match address.to_ipv4_mapped() {
+        Some(four) => write!(line, "{four}"),
+        // A Unix socket has none.
+        None if address == Ipv6Addr::UNSPECIFIED => write!(line, "unix:"),
+        None => write!(line, "{address}"),
     }
 }
 

@@ -1,16 +1,19 @@
-//! The listing of a folder over HTTP, as one connection's turns: a page for people or an array for
-//! programs, sent in pieces of any size.
+//! The listing of a folder as the body of a response: a page for people or an array for programs, sent
+//! in pieces of any size.
 
-use super::requests::Received;
+use super::exchange;
 use crate::entry::Order;
 use crate::files::{Progress, RowsEnd, seek};
 use crate::http::listing::{self, Note, Query};
 use crate::http::path::{self, Path};
 use crate::http::{self, FixedBuf, OWN, Output};
-use crate::sys::{self, Errno};
-use crate::worker::conn::state::{Phase, Slot, Stage};
-use crate::worker::train::listing::Turn;
-use crate::worker::{Step, Turns, Worker};
+use crate::sys::Errno;
+use crate::worker::conn::activity::{Activity, HttpListing, Stage};
+use crate::worker::conn::connection::Connection;
+use crate::worker::conn::state::Wait;
+use crate::worker::io::{Io, SendError};
+use crate::worker::next::Next;
+use crate::worker::socket::Socket;
 
 /// What a request wants to see of a folder.
 struct Wanted {
@@ -23,7 +26,7 @@ struct Wanted {
     note: Option<Note>,
 }
 
-/// What was laid for one send.
+/// What was laid for one send: the bytes of the head, all of them, and what follows.
 struct Laid {
     head: usize,
     all: usize,
@@ -31,8 +34,26 @@ struct Laid {
 }
 
 impl Wanted {
-    fn head(&self, out: &mut FixedBuf) {
-        self.framed(out, |out| {
+    /// Reads the request, which is kept.
+    fn read(bytes: &[u8], is_by_name: bool) -> Option<Self> {
+        let request = http::parse(bytes).ok().flatten()?;
+        let mut query = Query::parse(request.query.unwrap_or_default()).ok()?;
+        let mut note = None;
+        if is_by_name {
+            note = Some(Note::TooManyToSort(query.order.by));
+            query.order = Order::NAME;
+        }
+        Some(Self {
+            path: path::decode(request.path).ok()?,
+            is_json: query.wants_json(&request),
+            is_chunked: !request.is_http10,
+            query,
+            note,
+        })
+    }
+
+    fn put_head(&self, out: &mut FixedBuf) {
+        self.put_framed(out, |out| {
             if self.is_json {
                 listing::json_head(out);
             } else {
@@ -41,8 +62,8 @@ impl Wanted {
         });
     }
 
-    fn foot(&self, out: &mut FixedBuf, rows: u32, last: Option<&[u8]>) {
-        self.framed(out, |out| {
+    fn put_foot(&self, out: &mut FixedBuf, rows: u32, last: Option<&[u8]>) {
+        self.put_framed(out, |out| {
             if self.is_json {
                 listing::json_foot(out);
             } else {
@@ -54,7 +75,7 @@ impl Wanted {
         }
     }
 
-    fn framed(&self, out: &mut FixedBuf, write: impl FnOnce(&mut FixedBuf)) {
+    fn put_framed(&self, out: &mut FixedBuf, write: impl FnOnce(&mut FixedBuf)) {
         if self.is_chunked {
             out.chunk(write);
         } else {
@@ -70,190 +91,177 @@ impl Wanted {
     }
 }
 
-impl Worker {
-    /// Reads a part of the folder, or sends some of its page.
-    pub(crate) fn list_page(&mut self, turns: &Turns, slot: Slot) -> Step {
-        let received = match self.receive_requests(slot) {
-            Ok(received) => received,
-            Err(step) => return step,
-        };
-        let Some(wanted) = self.wanted(slot, &received) else {
-            return Step::End;
-        };
-        let step = self.list_wanted(turns, slot, &wanted);
-        if !matches!(step, Step::End) {
-            self.keep_from(slot, 0, &received);
-        }
-        match step {
-            // Its last byte is sent.
-            Step::Again if self.connections.get(slot).phase == Phase::Asking => {
-                self.request_answered(turns, slot, false)
-            }
-            step => step,
-        }
+/// Reads a part of the folder, or sends some of its listing.
+pub(crate) fn poll<S: Socket>(conn: &mut Connection, io: &mut Io<S>) -> Next {
+    let Activity::HttpListing(HttpListing {
+        stage, is_by_name, ..
+    }) = conn.activity
+    else {
+        unreachable!("it sends a listing");
+    };
+    let bytes = io.requests.current(conn, &mut io.socket);
+    let Some(wanted) = bytes.and_then(|bytes| Wanted::read(bytes, is_by_name)) else {
+        return Next::Close;
+    };
+    if stage == Stage::Foot {
+        return send_foot(conn, io, &wanted);
     }
-
-    /// Reads the request again, which is kept.
-    fn wanted(&mut self, slot: Slot, received: &Received) -> Option<Wanted> {
-        let connection = self.connections.get(slot);
-        let request = http::parse(&self.input[..received.size]).ok().flatten()?;
-        let mut query = Query::parse(request.query.unwrap_or_default()).ok()?;
-        let mut note = None;
-        if connection.is_by_name {
-            note = Some(Note::TooManyToSort(query.order.by));
-            query.order = Order::NAME;
-        }
-        Some(Wanted {
-            path: path::decode(request.path).ok()?,
-            is_json: query.wants_json(&request),
-            is_chunked: !request.is_http10,
-            query,
-            note,
-        })
+    let folder = io.store.files.get(conn.file);
+    let acquired = io
+        .listing
+        .acquire(&mut conn.holds_listing, folder, wanted.query.order);
+    if acquired.is_err() {
+        return Next::Close;
     }
-
-    fn list_wanted(&mut self, turns: &Turns, slot: Slot, wanted: &Wanted) -> Step {
-        if self.connections.get(slot).stage == Stage::Foot {
-            return self.send_foot(turns, slot, wanted);
-        }
-        let order = wanted.query.order;
-        match self.take_listing(slot, order) {
-            Turn::Mine => {}
-            Turn::Later => return Step::Wait,
-            Turn::Never => return Step::End,
-        }
-        self.await_client(turns, slot);
-        let file = self.connections.get(slot).file;
-        let dotfiles = turns.setting.http_config.dotfiles;
-        let keep = |name: &[u8]| wanted.shows(name, dotfiles);
-        match self.listing.step(self.files.get(file), keep) {
-            Ok(Progress::More) => Step::Again,
-            Ok(Progress::Ready) => self.send_page(turns, slot, wanted),
-            Ok(Progress::TooMany) => self.list_by_name(slot, wanted),
-            Err(errno) => self.listing_failed(turns, slot, errno),
-        }
+    if !conn.holds_listing {
+        return Next::ForListing;
     }
-
-    /// Begins again, in the one order in which a folder of any size can be listed.
-    fn list_by_name(&mut self, slot: Slot, wanted: &Wanted) -> Step {
-        let connection = self.connections.get(slot);
-        if connection.stage != Stage::Head || connection.skip > 0 || connection.is_by_name {
-            log::debug!("a folder grew while it was listed; the listing ends early");
-            return Step::End;
-        }
-        connection.is_by_name = true;
-        let file = self.files.get(connection.file);
-        let is_begun = seek(file, &wanted.query.after, Order::NAME)
-            .and_then(|()| self.listing.begin(file, Order::NAME));
-        if is_begun.is_ok() {
-            Step::Again
-        } else {
-            Step::End
-        }
+    conn.timer.start_unless(Wait::Stall);
+    let dotfiles = io.config.http_config.dotfiles;
+    let keep = |name: &[u8]| wanted.shows(name, dotfiles);
+    match io.listing.listing.step(folder, keep) {
+        Ok(Progress::More) => Next::Again,
+        Ok(Progress::Ready) => send_rows(conn, io, &wanted),
+        Ok(Progress::TooMany) => begin_by_name(conn, io, &wanted),
+        Err(errno) => fail(io, errno),
     }
+}
 
-    /// Lays what the position says: the rest of the head, rows, and behind the last one the foot.
-    fn lay_page(&mut self, slot: Slot, wanted: &Wanted) -> Result<Laid, Errno> {
-        let connection = self.connections.get(slot);
-        let file = self.files.get(connection.file);
-        let mut skip = connection.skip;
-        let mut head = 0;
-        if connection.stage == Stage::Head {
-            let mut room = FixedBuf::new(&mut self.buffer);
-            wanted.head(&mut room);
-            head = room.used();
-            self.buffer.copy_within(usize::from(skip)..head, 0);
-            head -= usize::from(skip);
-            skip = 0;
-        }
-        let before = connection.rows;
-        let rows_max = wanted.query.limit.map_or(u32::MAX, |limit| limit - before);
-        let room = self.buffer.len() - listing::FOOT_BYTES_MAX;
-        let (rows, end) = self.listing.lay_rows(
-            file,
-            skip,
-            rows_max,
-            &mut self.buffer[head..room],
-            |number, entry, room| {
-                wanted.framed(room, |room| {
-                    if wanted.is_json {
-                        listing::json_row(room, entry, before + number == 0);
-                    } else {
-                        listing::row(room, entry);
-                    }
-                });
-            },
-        )?;
-        Ok(Laid {
-            head,
-            all: head + rows,
-            end,
-        })
+/// Begins again, in the one order in which a folder of any size can be listed.
+fn begin_by_name<S: Socket>(conn: &mut Connection, io: &mut Io<S>, wanted: &Wanted) -> Next {
+    let Activity::HttpListing(state) = &mut conn.activity else {
+        unreachable!("it sends a listing");
+    };
+    if state.stage != Stage::Head || state.offset > 0 || state.is_by_name {
+        log::debug!("a folder grew while it was listed; the listing ends early");
+        return Next::Close;
     }
-
-    fn send_page(&mut self, turns: &Turns, slot: Slot, wanted: &Wanted) -> Step {
-        let laid = match self.lay_page(slot, wanted) {
-            Ok(laid) => laid,
-            Err(errno) => return self.listing_failed(turns, slot, errno),
-        };
-        let connection = self.connections.get(slot);
-        let socket = connection.socket.raw();
-        let sent = match laid.all {
-            0 => Ok(0),
-            all => sys::send(socket, &self.buffer[..all], laid.end != RowsEnd::More),
-        };
-        let sent = match sent {
-            Ok(sent) => sent,
-            Err(Errno::EAGAIN) => 0,
-            Err(_) => return Step::End,
-        };
-        connection.sent += sent as u64;
-        connection.position += sent as u64;
-        let file = self.files.get(connection.file);
-        let (rows, skip) = self
-            .listing
-            .advance_rows(file, sent.saturating_sub(laid.head));
-        connection.rows += rows;
-        if sent < laid.head {
-            connection.skip += sent as u16;
-        } else {
-            (connection.stage, connection.skip) = (Stage::Rows, skip);
-        }
-        if sent < laid.all {
-            // A slow client must not keep the listing from the others.
-            self.leave_listing(slot);
-            return Step::Wait;
-        }
-        if laid.end == RowsEnd::More {
-            return Step::Again;
-        }
-        (connection.stage, connection.skip) = (Stage::Foot, 0);
-        connection.is_limited = laid.end == RowsEnd::Limit;
-        self.leave_listing(slot);
-        self.send_foot(turns, slot, wanted)
+    state.is_by_name = true;
+    let folder = io.store.files.get(conn.file);
+    let begun = seek(folder, &wanted.query.after, Order::NAME)
+        .and_then(|()| io.listing.listing.begin(folder, Order::NAME));
+    match begun {
+        Ok(()) => Next::Again,
+        Err(_) => Next::Close,
     }
+}
 
-    fn send_foot(&mut self, turns: &Turns, slot: Slot, wanted: &Wanted) -> Step {
-        self.await_client(turns, slot);
-        let connection = self.connections.get(slot);
-        let file = self.files.get(connection.file);
-        let last = connection.is_limited.then_some(&file.name[..]);
-        let mut room = FixedBuf::new(&mut self.buffer);
-        wanted.foot(&mut room, connection.rows, last);
-        let (skip, size) = (usize::from(connection.skip), room.used());
-        match sys::send(connection.socket.raw(), &self.buffer[skip..size], false) {
-            Ok(sent) => {
-                connection.sent += sent as u64;
-                connection.position += sent as u64;
-                connection.skip += sent as u16;
-                if skip + sent < size {
-                    return Step::Wait;
+/// Ends a listing that can't be whole: the connection ends early.
+fn fail<S: Socket>(io: &mut Io<S>, errno: Errno) -> Next {
+    log::warn!("a folder cannot be read: {errno}; its listing ends early");
+    io.config.gauges.report_fault();
+    Next::Close
+}
+
+/// Lays what the position says: the rest of the head, and rows.
+fn lay<S: Socket>(
+    conn: &Connection,
+    io: &mut Io<S>,
+    state: &HttpListing,
+    wanted: &Wanted,
+) -> Result<Laid, Errno> {
+    let folder = io.store.files.get(conn.file);
+    let mut offset = state.offset;
+    let mut head = 0;
+    if state.stage == Stage::Head {
+        let mut room = FixedBuf::new(io.out);
+        wanted.put_head(&mut room);
+        head = room.used();
+        io.out.copy_within(usize::from(offset)..head, 0);
+        head -= usize::from(offset);
+        offset = 0;
+    }
+    let before = state.rows_sent;
+    let rows_max = wanted.query.limit.map_or(u32::MAX, |limit| limit - before);
+    let room = io.out.len() - listing::FOOT_BYTES_MAX;
+    let (rows, end) = io.listing.listing.lay_rows(
+        folder,
+        offset,
+        rows_max,
+        &mut io.out[head..room],
+        |number, entry, room| {
+            wanted.put_framed(room, |room| {
+                if wanted.is_json {
+                    listing::json_row(room, entry, before + number == 0);
+                } else {
+                    listing::row(room, entry);
                 }
-                connection.phase = Phase::Asking;
-                Step::Again
+            });
+        },
+    )?;
+    Ok(Laid {
+        head,
+        all: head + rows,
+        end,
+    })
+}
+
+fn send_rows<S: Socket>(conn: &mut Connection, io: &mut Io<S>, wanted: &Wanted) -> Next {
+    let Activity::HttpListing(state) = &conn.activity else {
+        unreachable!("it sends a listing");
+    };
+    let laid = match lay(conn, io, state, wanted) {
+        Ok(laid) => laid,
+        Err(errno) => return fail(io, errno),
+    };
+    let sent = match laid.all {
+        0 => Ok(0),
+        all => io.send_out(0..all, laid.end != RowsEnd::More),
+    };
+    let sent = match sent {
+        Ok(sent) => sent,
+        Err(SendError::WouldBlock) => 0,
+        Err(_) => return Next::Close,
+    };
+    let Activity::HttpListing(state) = &mut conn.activity else {
+        unreachable!("it sends a listing");
+    };
+    state.position += sent as u64;
+    let folder = io.store.files.get(conn.file);
+    let (rows, offset) = io
+        .listing
+        .listing
+        .advance_rows(folder, sent.saturating_sub(laid.head));
+    state.rows_sent += rows;
+    if sent < laid.head {
+        state.offset += sent as u16;
+    } else {
+        (state.stage, state.offset) = (Stage::Rows, offset);
+    }
+    if sent < laid.all {
+        // A slow client must not keep the listing from the others.
+        io.listing.give_back(&mut conn.holds_listing);
+        return Next::Wait;
+    }
+    if laid.end == RowsEnd::More {
+        return Next::Again;
+    }
+    (state.stage, state.offset) = (Stage::Foot, 0);
+    state.is_limited = laid.end == RowsEnd::Limit;
+    io.listing.give_back(&mut conn.holds_listing);
+    send_foot(conn, io, wanted)
+}
+
+fn send_foot<S: Socket>(conn: &mut Connection, io: &mut Io<S>, wanted: &Wanted) -> Next {
+    conn.timer.start_unless(Wait::Stall);
+    let Activity::HttpListing(state) = &mut conn.activity else {
+        unreachable!("it sends a listing");
+    };
+    let folder = io.store.files.get(conn.file);
+    let last = state.is_limited.then_some(&folder.name[..]);
+    let mut room = FixedBuf::new(io.out);
+    wanted.put_foot(&mut room, state.rows_sent, last);
+    let (start, end) = (usize::from(state.offset), room.used());
+    match io.send_out(start..end, false) {
+        Ok(sent) => {
+            state.position += sent as u64;
+            state.offset += sent as u16;
+            if start + sent < end {
+                return Next::Wait;
             }
-            Err(Errno::EAGAIN) => Step::Wait,
-            Err(_) => Step::End,
+            exchange::finish(conn, io, false)
         }
+        Err(SendError::WouldBlock) => Next::Wait,
+        Err(_) => Next::Close,
     }
 }

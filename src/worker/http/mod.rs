@@ -1,10 +1,22 @@
-//! HTTP/1.1 on one connection: receiving requests, deciding what the answer is, sending it.
+//! HTTP/1.1 on one connection.
+//!
+//! ```text
+//!            ┌──────────── generated response, sent whole ────────────┐
+//!            ▼                                                        │
+//!         receive ──requests──▶ respond ──head──▶ send the batch ─────┤
+//!            ▲                                        │               │ body of its own
+//!            │                                        ▼               ▼
+//!            │                            part of a response     file | multipart | listing
+//!            │                            (kept as its request)       │
+//!            └────────────────────────────────────────────────────────┘
+//! ```
 
 pub(crate) mod access_log;
 pub(crate) mod exchange;
-pub(crate) mod generated;
+pub(crate) mod file;
 pub(crate) mod listing;
 pub(crate) mod multipart;
 pub(crate) mod requests;
 pub(crate) mod respond;
 pub(crate) mod response;
+pub(crate) mod turn_away;

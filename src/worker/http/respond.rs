@@ -1,39 +1,68 @@
-//! Answering one HTTP request: from what is asked to a head, and a body or where it comes from.
+//! Responding to one HTTP request: what it is answered with is decided, then written, and a small body
+//! put behind it.
 
 use std::os::fd::AsRawFd;
 
-use super::generated::{
-    ALLOW, ErrorFormat, busy, error, generated, options, page_of, redirect, unreadable,
-    unsatisfiable,
-};
-use super::response::{Body, RequestTime, Response};
-use crate::files::{Cache, File, Files, Found, Located, Served, read_folder, seek};
+use super::response::{Body, Response};
+use crate::files::{File, Found, Located, Served, read_folder, seek};
 use crate::http::listing::Query;
 use crate::http::multipart::Multipart;
 use crate::http::path::{self, Path};
-use crate::http::response_head::{self, Extent, HeadOptions, Representation};
+use crate::http::response_head::{Extent, HeadOptions, Representation};
 use crate::http::{
-    Encoding, Field, FixedBuf, HEALTHY, Method, OWN, Outcome, Output, Ranges, Refusal, Request,
-    Status, Validators, accepted, evaluate, range,
+    Encoding, ErrorFormat, Field, FixedBuf, Method, OWN, Outcome, Output, Range, Ranges, Refusal,
+    Reply, Request, Status, Validators, accepted, evaluate, range,
 };
-use crate::http::{document, error_page};
 use crate::limits::CACHED_BODY_BYTES;
 use crate::sys::{self, Errno};
 use crate::train::Fault;
-use crate::worker::WorkerConfig;
+use crate::worker::config::WorkerConfig;
+use crate::worker::store::Store;
 
 /// A file may change without a change of its time for so long, which is what FAT can tell apart.
 const SETTLED_NS: i128 = 2_000_000_000;
-/// What is needed to answer.
+
+/// When a request is answered.
+#[derive(Clone, Copy)]
+pub(crate) struct RequestTime {
+    /// Milliseconds on the monotonic clock.
+    pub(crate) now_ms: u64,
+    /// Milliseconds since 1970, as far as the system knows.
+    pub(crate) real_ms: u64,
+}
+
+/// What is needed to respond.
 pub(crate) struct Responder<'a> {
-    pub(crate) setting: &'a WorkerConfig<'a>,
-    pub(crate) cache: &'a mut Cache,
-    pub(crate) files: &'a mut Files,
+    pub(crate) config: &'a WorkerConfig<'a>,
+    pub(crate) store: &'a mut Store,
     pub(crate) time: RequestTime,
-    /// The server is full or stops: nothing is answered but that.
+    /// The server is full or stops: nothing is said but that.
     pub(crate) is_busy: bool,
     /// The connection may be kept, as far as the server is concerned.
-    pub(crate) keeps: bool,
+    pub(crate) keep_alive: bool,
+}
+
+/// A reply, and what is open for its body.
+struct Decided<'a> {
+    reply: Reply<'a>,
+    source: Source,
+}
+
+/// What the body of a reply is made of, if it is not generated.
+enum Source {
+    None,
+    File(Served, Range),
+    Ranges(Served),
+    Folder(crate::files::FileSlot),
+}
+
+impl<'a> From<Reply<'a>> for Decided<'a> {
+    fn from(reply: Reply<'a>) -> Self {
+        Self {
+            reply,
+            source: Source::None,
+        }
+    }
 }
 
 /// The ranges that a request asks for, of those that a file of `size` bytes has.
@@ -45,96 +74,93 @@ pub(crate) fn ranges(request: &Request, size: u64) -> Ranges {
 }
 
 impl<'a> Responder<'a> {
-    fn head_options(&self, is_http10: bool, keep_alive: bool) -> HeadOptions<'a> {
+    fn options(&self, is_http10: bool, keep_alive: bool) -> HeadOptions<'a> {
         let real_s = self.time.real_ms / 1000;
         HeadOptions {
-            date_s: (real_s >= self.setting.clock_floor_s).then_some(real_s),
+            date_s: (real_s >= self.config.clock_floor_s).then_some(real_s),
             is_http10,
-            keep_alive,
-            extra: &self.setting.http_config.extra,
-            extra_generated: &self.setting.http_config.extra_generated,
+            keep_alive: keep_alive && self.keep_alive && !self.is_busy,
+            extra: &self.config.http_config.extra,
+            extra_generated: &self.config.http_config.extra_generated,
         }
     }
 
-    /// Answers what is no request.
-    pub(crate) fn refuse(&mut self, refusal: Refusal, out: &mut [u8]) -> Response {
-        let error_format = ErrorFormat {
-            is_head: refusal.is_head,
-            wants_html: refusal.accepts_html,
-        };
-        let head_options = self.head_options(false, false);
-        error(
-            refusal.status,
-            &head_options,
-            error_format,
-            &mut FixedBuf::new(out),
-            |_| {},
-        )
+    /// Responds to what is no request.
+    pub(crate) fn refuse(&self, refusal: &Refusal, out: &mut [u8]) -> Response {
+        let reply = Reply::Error(refusal.status);
+        let out = &mut FixedBuf::new(out);
+        let head_len = reply.write(out, &self.options(false, false), || {
+            ErrorFormat::of_refused(refusal)
+        });
+        Response {
+            status: refusal.status,
+            len: out.used(),
+            body_len: out.used() - head_len,
+            body: Body::None,
+            keep_alive: false,
+        }
     }
 
-    /// Answers a request. It blocks while the card is asked for what the cache lacks.
+    /// Responds to a request. It blocks while the card is asked for what the cache lacks.
     pub(crate) fn respond(&mut self, request: &Request, out: &mut [u8]) -> Response {
         let out = &mut FixedBuf::new(out);
-        let keep_alive = request.keep_alive && self.keeps && !self.is_busy;
-        let head_options = &self.head_options(request.is_http10, keep_alive);
-        let error_format = || ErrorFormat::of(request);
+        let path = path::decode(request.path);
+        let options = self.options(request.is_http10, request.keep_alive);
+        let Decided { reply, source } = self.decide(request, &path, &options);
+        let head_len = reply.write(out, &options, || ErrorFormat::of(request));
+        let body = self.body(source, request.method == Method::Head, out);
+        Response {
+            status: reply.status(),
+            len: out.used(),
+            body_len: out.used() - head_len,
+            body,
+            keep_alive: reply.keep_alive(&options),
+        }
+    }
+
+    fn decide<'p>(
+        &mut self,
+        request: &Request<'p>,
+        path: &'p Result<Path, Status>,
+        options: &HeadOptions,
+    ) -> Decided<'p> {
         if self.is_busy {
-            return busy(head_options, error_format(), out);
+            return Reply::Busy.into();
         }
         match request.method {
             Method::Get | Method::Head => {}
-            Method::Options => return options(head_options, out),
-            Method::Known => {
-                let status = Status::METHOD_NOT_ALLOWED;
-                return error(status, head_options, error_format(), out, |out| {
-                    out.put(ALLOW)
-                });
-            }
-            Method::Unknown => {
-                return error(
-                    Status::NOT_IMPLEMENTED,
-                    head_options,
-                    error_format(),
-                    out,
-                    |_| {},
-                );
-            }
+            Method::Options => return Reply::Options.into(),
+            Method::Known => return Reply::MethodNotAllowed.into(),
+            Method::Unknown => return Reply::Error(Status::NOT_IMPLEMENTED).into(),
         }
-        let path = match path::decode(request.path) {
+        let path = match path {
             Ok(path) => path,
             // No file has such a name.
-            Err(Status::NOT_FOUND) => return self.respond_missing(request, head_options, out),
-            Err(status) => return error(status, head_options, error_format(), out, |_| {}),
+            Err(Status::NOT_FOUND) => return self.decide_missing(request, options),
+            Err(status) => return Reply::Error(*status).into(),
         };
         if path.bytes.split(|byte| *byte == b'/').next() == Some(OWN) {
-            return self.respond_of_itself(&path, head_options, error_format(), out);
+            return self.decide_own(path).into();
         }
-        let located = if path.is_hidden() && !self.setting.http_config.dotfiles {
+        let located = if path.is_hidden() && !self.config.http_config.dotfiles {
             Err(Fault::NotFound)
         } else {
             self.locate(&path.bytes, path.is_folder, request)
         };
         match located {
-            Ok(Located::File(served)) => {
-                self.respond_file(request, served, Status::OK, head_options, out)
-            }
-            Ok(Located::NeedsSlash) => {
-                redirect(&path, request.query, head_options, error_format(), out)
-            }
-            Ok(Located::Folder(found)) => {
-                if self.setting.http_config.listing {
-                    return self.respond_folder(request, found, head_options, out);
-                }
-                error(Status::FORBIDDEN, head_options, error_format(), out, |_| {})
-            }
-            Err(Fault::NotFound) => self.respond_missing(request, head_options, out),
-            Err(Fault::Full) => busy(head_options, error_format(), out),
-            Err(Fault::Io) => {
-                self.setting.gauges.report_fault();
-                unreadable(head_options, error_format(), out)
-            }
-            Err(fault) => error(status_of(fault), head_options, error_format(), out, |_| {}),
+            Ok(Located::File(served)) => self.decide_file(request, served, Status::OK, options),
+            Ok(Located::NeedsSlash) => Reply::Redirect(path, request.query).into(),
+            Ok(Located::Folder(found)) => self.decide_folder(request, found),
+            Err(Fault::NotFound) => self.decide_missing(request, options),
+            Err(Fault::Full) => Reply::Busy.into(),
+            Err(Fault::Io) => self.unreadable(),
+            Err(fault) => Reply::Error(status_of(fault)).into(),
         }
+    }
+
+    fn unreadable<'p>(&self) -> Decided<'p> {
+        self.config.gauges.report_fault();
+        Reply::Unreadable.into()
     }
 
     fn locate(
@@ -144,20 +170,14 @@ impl<'a> Responder<'a> {
         request: &Request,
     ) -> Result<Located, Fault> {
         let accepted = accepted(request.values(Field::AcceptEncoding));
-        let place = self.setting.place();
-        let now_ms = self.time.now_ms;
-        self.cache
-            .locate(self.files, place, path, is_folder, accepted, now_ms)
+        let (place, now_ms) = (self.config.place(), self.time.now_ms);
+        let Store { files, cache, .. } = &mut *self.store;
+        cache.locate(files, place, path, is_folder, accepted, now_ms)
     }
 
-    /// Answers for a path that is not there.
-    fn respond_missing(
-        &mut self,
-        request: &Request,
-        head_options: &HeadOptions,
-        out: &mut FixedBuf,
-    ) -> Response {
-        let fallback = self.setting.http_config.fallback.as_ref();
+    /// For a path that is not there.
+    fn decide_missing<'p>(&mut self, request: &Request, options: &HeadOptions) -> Decided<'p> {
+        let fallback = self.config.http_config.fallback.as_ref();
         if let Some((file, is_error)) = fallback
             && let Ok(Located::File(served)) = self.locate(file.as_bytes(), false, request)
         {
@@ -166,129 +186,68 @@ impl<'a> Responder<'a> {
             } else {
                 Status::OK
             };
-            return self.respond_file(request, served, status, head_options, out);
+            return self.decide_file(request, served, status, options);
         }
-        error(
-            Status::NOT_FOUND,
-            head_options,
-            ErrorFormat::of(request),
-            out,
-            |_| {},
-        )
+        Reply::Error(Status::NOT_FOUND).into()
     }
 
-    /// Answers for the paths beneath `/-/`.
-    fn respond_of_itself(
-        &mut self,
-        path: &Path,
-        head_options: &HeadOptions,
-        error_format: ErrorFormat,
-        out: &mut FixedBuf,
-    ) -> Response {
+    /// For the paths beneath `/-/`.
+    fn decide_own(&self, path: &Path) -> Reply<'static> {
         if path.bytes != b"-/health" || path.is_folder {
-            return error(Status::NOT_FOUND, head_options, error_format, out, |_| {});
+            return Reply::Error(Status::NOT_FOUND);
         }
-        if self.setting.root.read().is_err() {
-            self.setting.gauges.report_fault();
-            return unreadable(head_options, error_format, out);
+        if self.config.root.read().is_err() {
+            self.config.gauges.report_fault();
+            return Reply::Unreadable;
         }
-        response_head::begin(out, Status::OK, head_options);
-        out.put(b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n");
-        response_head::number(out, "Content-Length", HEALTHY.len() as u64);
-        response_head::end_generated(out, head_options);
-        let head = out.used();
-        if !error_format.is_head {
-            out.text(HEALTHY);
-        }
-        generated(Status::OK, head_options, out, head)
+        Reply::Healthy
     }
 
-    /// Begins the listing of a folder.
-    fn respond_folder(
-        &mut self,
-        request: &Request,
-        found: Found,
-        head_options: &HeadOptions,
-        out: &mut FixedBuf,
-    ) -> Response {
-        let error_format = ErrorFormat::of(request);
+    fn decide_folder<'p>(&mut self, request: &Request, found: Found) -> Decided<'p> {
+        if !self.config.http_config.listing {
+            return Reply::Error(Status::FORBIDDEN).into();
+        }
         let query = match Query::parse(request.query.unwrap_or_default()) {
             Ok(query) => query,
             Err(bad) => {
-                return page_of(
-                    Status::BAD_REQUEST,
-                    head_options,
-                    error_format,
-                    out,
-                    |_| {},
-                    |out| {
-                        let (status, reason) = (400, Status::BAD_REQUEST.reason());
-                        error_page::put(out, status, reason, error_format.wants_html, bad.reason);
-                    },
-                );
+                return Reply::BadQuery(bad.reason).into();
             }
         };
         if read_folder(found.descriptor.as_raw_fd()).is_err() {
-            self.setting.gauges.report_fault();
-            return unreadable(head_options, error_format, out);
+            return self.unreadable();
         }
-        let folder = self.files.insert(found);
-        if let Err(errno) = seek(self.files.get(folder), &query.after, query.order) {
-            self.files.release(folder);
+        let files = &mut self.store.files;
+        let folder = files.insert(found);
+        if let Err(errno) = seek(files.get(folder), &query.after, query.order) {
+            files.release(folder);
             if matches!(errno, Errno::ENOENT | Errno::EACCES | Errno::EPERM) {
-                return error(Status::NOT_FOUND, head_options, error_format, out, |_| {});
+                return Reply::Error(Status::NOT_FOUND).into();
             }
-            self.setting.gauges.report_fault();
-            return unreadable(head_options, error_format, out);
+            return self.unreadable();
         }
-        // Where a body comes in chunks, nobody needs to know its size beforehand.
-        let head_options = &HeadOptions {
-            keep_alive: head_options.keep_alive && !head_options.is_http10,
-            ..*head_options
-        };
-        response_head::begin(out, Status::OK, head_options);
-        if query.wants_json(request) {
-            out.put(b"Content-Type: application/json\r\n");
-        } else {
-            out.put(b"Content-Type: text/html; charset=utf-8\r\nContent-Security-Policy: ");
-            out.text(document::CONTENT_SECURITY_POLICY);
-            out.put(b"\r\n");
-        }
-        out.put(b"X-Content-Type-Options: nosniff\r\nCache-Control: no-cache\r\nVary: Accept\r\n");
-        if !head_options.is_http10 {
-            out.put(b"Transfer-Encoding: chunked\r\n");
-        }
-        response_head::end_generated(out, head_options);
-        let head = out.used();
-        let body = if error_format.is_head {
-            self.files.release(folder);
-            Body::None
-        } else {
-            Body::Listing(folder)
-        };
-        Response {
-            body,
-            ..generated(Status::OK, head_options, out, head)
+        Decided {
+            reply: Reply::Listing {
+                is_json: query.wants_json(request),
+            },
+            source: Source::Folder(folder),
         }
     }
 
-    fn respond_file(
+    fn decide_file<'p>(
         &mut self,
         request: &Request,
         served: Served,
         status: Status,
-        head_options: &HeadOptions,
-        out: &mut FixedBuf,
-    ) -> Response {
-        let file = self.files.get(served.file);
+        options: &HeadOptions,
+    ) -> Decided<'p> {
+        let file = self.store.files.get(served.file);
         let size = file.size;
         let validators = validators(file, served.encoding, self.time.real_ms);
-        let tag = validators.tag();
         let modified_s = validators.modified_s();
         let representation = Representation {
-            tag: &tag,
+            tag: validators.tag(),
             // A client would take a date that is yet to come for a mistake (RFC 9110, 8.8.2.1).
-            modified_s: head_options
+            modified_s: options
                 .date_s
                 .is_none_or(|date_s| modified_s <= date_s)
                 .then_some(modified_s),
@@ -302,79 +261,84 @@ impl<'a> Responder<'a> {
             // What is sent in place of another file has no conditions.
             Outcome::Proceed { range: false }
         };
-        let ranges = match outcome {
-            Outcome::Proceed { range: true } => ranges(request, size),
-            Outcome::Proceed { range: false } => Ranges::Whole,
-            Outcome::NotModified | Outcome::PreconditionFailed => {
-                self.files.release(served.file);
-                let status = if outcome == Outcome::NotModified {
-                    Status::NOT_MODIFIED
-                } else {
-                    Status::PRECONDITION_FAILED
-                };
-                response_head::file_unsent(out, status, head_options, &representation);
-                return generated(status, head_options, out, out.used());
-            }
+        let unsent = match outcome {
+            Outcome::Proceed { .. } => None,
+            Outcome::NotModified => Some(Status::NOT_MODIFIED),
+            Outcome::PreconditionFailed => Some(Status::PRECONDITION_FAILED),
         };
-        let (status, extent) = match &ranges {
-            Ranges::Whole => (status, Extent::Whole(size)),
-            Ranges::One(range) => (Status::PARTIAL, Extent::Part(*range, size)),
+        if let Some(status) = unsent {
+            self.store.files.release(served.file);
+            return Reply::Unsent(status, representation).into();
+        }
+        let ranges = if outcome == (Outcome::Proceed { range: true }) {
+            ranges(request, size)
+        } else {
+            Ranges::Whole
+        };
+        let whole = Range { first: 0, size };
+        let (status, extent, source) = match &ranges {
+            Ranges::Whole => (status, Extent::Whole(size), Source::File(served, whole)),
+            Ranges::One(range) => {
+                let extent = Extent::Part(*range, size);
+                (Status::PARTIAL, extent, Source::File(served, *range))
+            }
             Ranges::Several(ranges) => {
                 let parts = Multipart {
                     ranges,
                     file_size: size,
                     content_type: served.content_type,
-                    tag: &tag,
+                    tag: &representation.tag,
                 };
-                (Status::PARTIAL, Extent::Multipart(parts.size()))
+                let extent = Extent::Multipart(parts.size());
+                (Status::PARTIAL, extent, Source::Ranges(served))
             }
             Ranges::Unsatisfiable => {
-                self.files.release(served.file);
-                return unsatisfiable(size, head_options, ErrorFormat::of(request), out);
+                self.store.files.release(served.file);
+                return Reply::Unsatisfiable(size).into();
             }
         };
-        response_head::file(out, status, head_options, &representation, extent);
-        let head = out.used();
-        let is_head = request.method == Method::Head;
-        let body = self.body(&served, extent, is_head, out);
-        Response {
-            body,
-            ..generated(status, head_options, out, head)
+        Decided {
+            reply: Reply::File(status, representation, extent),
+            source,
         }
     }
 
-    /// Puts a small body behind its head, or says where it comes from. The file is given back where
+    /// Puts a small body behind its head, or says where it comes from. What is open is given back where
     /// nothing more is sent of it.
-    fn body(&mut self, served: &Served, extent: Extent, is_head: bool, out: &mut FixedBuf) -> Body {
-        let (offset, size) = match extent {
-            Extent::Whole(size) => (0, size),
-            Extent::Part(range, _) => (range.first, range.size),
-            Extent::Multipart(_) if !is_head => {
+    fn body(&mut self, source: Source, is_head: bool, out: &mut FixedBuf) -> Body {
+        let file = match source {
+            Source::None => return Body::None,
+            Source::File(served, range) => {
+                if !is_head && range.size > 0 && !self.put_small(&served, range, out) {
+                    return Body::File(served.file, range);
+                }
+                served.file
+            }
+            Source::Ranges(served) if !is_head => {
                 return Body::Multipart(served.file, served.encoding);
             }
-            Extent::Multipart(_) => (0, 0),
+            Source::Folder(folder) if !is_head => return Body::Listing(folder),
+            Source::Ranges(Served { file, .. }) | Source::Folder(file) => file,
         };
-        if size > 0 && !is_head && !self.put_small(served, offset, size, out) {
-            return Body::File(served.file, offset, size);
-        }
-        self.files.release(served.file);
+        self.store.files.release(file);
         Body::None
     }
 
     /// Puts bytes of a small file into `out`: from memory, or from the page cache; false if that
     /// cannot be done without waiting.
-    fn put_small(&mut self, served: &Served, offset: u64, size: u64, out: &mut FixedBuf) -> bool {
-        if size > CACHED_BODY_BYTES as u64 {
+    fn put_small(&mut self, served: &Served, range: Range, out: &mut FixedBuf) -> bool {
+        if range.size > CACHED_BODY_BYTES as u64 {
             return false;
         }
-        let size = size as usize;
-        if let Some(bytes) = self.cache.body(self.files, served) {
-            out.put(&bytes[offset as usize..][..size]);
+        let size = range.size as usize;
+        let Store { files, cache, .. } = &mut *self.store;
+        if let Some(bytes) = cache.body(files, served) {
+            out.put(&bytes[range.first as usize..][..size]);
             return true;
         }
-        let file = self.files.get(served.file).descriptor.raw();
+        let file = files.get(served.file).descriptor.raw();
         out.fill(size, |room| {
-            sys::read_at(file, room, offset, true) == Ok(size)
+            sys::read_at(file, room, range.first, true) == Ok(size)
         })
     }
 }
