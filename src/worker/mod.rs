@@ -316,7 +316,7 @@ impl Worker {
         self.make_ready(slot);
     }
 
-    /// Gives each client that has something to do its share of context. Who is alone with much to do
+    /// Gives each client that has something to do its share of turns. Who is alone with much to do
     /// has some rounds before the next look for others.
     fn give_turns(&mut self, context: &Context) {
         self.give_round(context);
