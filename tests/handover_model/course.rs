@@ -45,7 +45,7 @@ impl Habits {
 }
 
 /// Jobs, in order, for so many workers.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Course {
     pub capacity: usize,
     pub workers: usize,
