@@ -10,10 +10,12 @@ unset TRAINYARD_RELEASE TRAINYARD_TARGET
 # macros cannot be static, and libfaketime works for shared libraries only.
 if [ "$(uname -m)" != x86_64 ]; then export RUSTFLAGS=; fi
 
-steps_of() {
+# stages_of GROUP: one after the other. A stage is one lane of steps, or several at the same time: those that
+# wait beside one that computes, or builds in another folder.
+stages_of() {
   case $1 in
-    host) echo setup fmt clippy docs boards static unit examples integration threads systemd benches ;;
-    aarch64 | armv7) echo setup boards static unit integration threads ;;
+    host) echo setup fmt,clippy,docs,boards+static unit,examples integration+systemd threads benches ;;
+    aarch64 | armv7) echo setup boards+static unit integration threads ;;
     armv6) echo setup static integration ;;
     kernel) echo setup large-file ;;
     package) echo setup package ;;
@@ -67,18 +69,18 @@ step_docs() { RUSTDOCFLAGS='-D warnings' cargo doc --no-deps; }
 
 # Every board compiles, and a board that does not exist is refused by a message that lists those that do.
 step_boards() {
-  local board boards output target
-  target=$(triple_of "$1")
-  use_target "$1"
-  # The board is part of what cargo compares: in a folder of its own it undoes nobody's build.
-  export CARGO_TARGET_DIR=$CARGO_TARGET_DIR-boards
+  local board boards output target=()
+  if [ "$1" != host ]; then
+    use_target "$1"
+    target=(--target "$(triple_of "$1")")
+  fi
   boards=$(board_names)
   [ -n "$boards" ] || die "there is no board in board/"
   for board in $boards; do
     echo "board $board"
-    BOARD=$board cargo check --lib --bins --target "$target"
+    BOARD=$board cargo check --lib --bins "${target[@]}"
   done
-  if output=$(BOARD=no-such-board cargo check --lib --target "$target" 2>&1); then
+  if output=$(BOARD=no-such-board cargo check --lib "${target[@]}" 2>&1); then
     die "BOARD=no-such-board was accepted"
   fi
   for board in $boards; do
@@ -168,8 +170,13 @@ step_threads() {
 # These start no program of the target, but themselves, or this machine's: once is enough.
 host_modules="fuzz_corpus handover_model http_functions memory tidy"
 
-# run_modules FILTER…: tests/suite.rs and tests/tools.rs.
-run_modules() { cargo test --no-fail-fast --test suite --test tools -- "$@"; }
+# run_modules FILTER…: of tests/suite.rs and tests/tools.rs. Browsers and machines are not started by the dozen.
+run_modules() {
+  local status=0
+  cargo test --no-fail-fast --test suite -- "$@" || status=$?
+  RUST_TEST_THREADS=4 cargo test --no-fail-fast --test tools -- "$@" || status=$?
+  return "$status"
+}
 
 # Whether root can give a systemd its own processes, mounts, network and control groups here.
 permits_systemd() { as_root unshare --mount --pid --net --cgroup --fork --mount-proc mount -t cgroup2 none /mnt 2>/dev/null; }
@@ -180,15 +187,18 @@ need_systemd() {
   exit 3
 }
 
-# Under the systemd of this machine, as a manager of its own.
+# Under the systemd of this machine, as a manager of its own. Its programs are those of the other tests: a plain
+# `cargo build` would build them again, as the tests' packages ask for more of those that they share.
 step_systemd() {
   need_systemd
-  cargo build --bins
+  cargo test --no-run --test suite
   tests/systemd/run "$top/target/debug"
 }
 
-# The README's tables can be made anew; what they say is not judged here, beside whatever else runs.
+# The README's tables can be made anew; what they say is not judged here, beside whatever else runs, so that the
+# programs which are there will do.
 step_benches() {
+  export PROFILE=dev
   tests/bench/run --rounds 1
   tests/bench/pools --rounds 1
   tests/bench/http --rounds 1
@@ -208,7 +218,8 @@ name_programs() {
     TRAINYARD_RUNNER=$(runner_of armv6)
     export TRAINYARD_RUNNER
   else
-    (use_target "$1" && cargo build --bins --target "$(triple_of "$1")")
+    # With a test, so that what they are built from is what step_unit has built.
+    (use_target "$1" && cargo test --no-run --test panic --target "$(triple_of "$1")")
     TRAINYARD_PROGRAMS=$top/target/tests/arm/$(triple_of "$1")/debug
     TRAINYARD_RUNNER=$(runner_of "$1")
     export TRAINYARD_PROGRAMS TRAINYARD_RUNNER
