@@ -52,7 +52,7 @@ pub(crate) enum Command {
 
 /// Where the files go.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Output {
+pub(crate) enum OutputOption {
     /// The current folder.
     Here,
     /// `-O`
@@ -64,7 +64,7 @@ pub(crate) enum Output {
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) urls: Vec<Url>,
-    pub(crate) output: Output,
+    pub(crate) output: OutputOption,
     pub(crate) resume: bool,
     pub(crate) recurse: bool,
     pub(crate) files_at_once: usize,
@@ -76,7 +76,7 @@ pub(crate) struct Options {
 pub(crate) fn parse(mut parser: Parser) -> Result<Command, String> {
     let mut options = Options {
         urls: Vec::new(),
-        output: Output::Here,
+        output: OutputOption::Here,
         resume: false,
         recurse: false,
         files_at_once: 1,
@@ -94,7 +94,7 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Command, String> {
                 if folder.as_os_str().is_empty() {
                     return Err("-O needs a folder".into());
                 }
-                set_output(&mut options, Output::Folder(folder))?;
+                set_output(&mut options, OutputOption::Folder(folder))?;
             }
             Arg::Short('c') => options.resume = true,
             Arg::Short('r') => options.recurse = true,
@@ -119,22 +119,22 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Command, String> {
     }
     match (options.urls.len(), &options.output) {
         (0, _) => Err("nothing to get: give a train:// URL".into()),
-        (2.., Output::File(..)) => {
+        (2.., OutputOption::File(..)) => {
             Err("-o names one file, but there are several URLs: use -O".into())
         }
         _ => Ok(Command::Get(options)),
     }
 }
 
-fn set_output(options: &mut Options, output: Output) -> Result<(), String> {
-    if options.output != Output::Here {
+fn set_output(options: &mut Options, output: OutputOption) -> Result<(), String> {
+    if options.output != OutputOption::Here {
         return Err("-o or -O, and once: there is one place to write to".into());
     }
     options.output = output;
     Ok(())
 }
 
-fn parse_file(file: OsString) -> Result<Output, String> {
+fn parse_file(file: OsString) -> Result<OutputOption, String> {
     let bytes = file.as_bytes();
     if bytes == b"-" {
         return Err("-o - is not offered: a part of a file must not look whole".into());
@@ -148,7 +148,7 @@ fn parse_file(file: OsString) -> Result<Output, String> {
         return Err(format!("-o {} is a folder: use -O", shown(&file)));
     }
     let folder = if folder.is_empty() { b"." } else { folder };
-    Ok(Output::File(
+    Ok(OutputOption::File(
         PathBuf::from(OsString::from_vec(folder.to_vec())),
         OsString::from_vec(name.to_vec()),
     ))
@@ -192,7 +192,7 @@ mod tests {
         .unwrap();
         assert!(options.resume && options.recurse && options.quiet && !options.verbose);
         assert_eq!((options.files_at_once, options.urls.len()), (3, 2));
-        assert_eq!(options.output, Output::Folder("dir".into()));
+        assert_eq!(options.output, OutputOption::Folder("dir".into()));
         assert_eq!(options.timeout, Duration::from_secs(5));
     }
 
@@ -207,7 +207,7 @@ mod tests {
             let options = get(&["-o", given, "train://h/a"]).unwrap();
             assert_eq!(
                 options.output,
-                Output::File(folder.into(), name.into()),
+                OutputOption::File(folder.into(), name.into()),
                 "{given}"
             );
         }

@@ -8,10 +8,10 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use crate::connection::{Client, Connection, Server};
+use crate::destination::{Destination, open_in};
 use crate::failure::Failure;
 use crate::names::check_name;
 use crate::part::{Identity, Part, is_same_time};
-use crate::place::{Place, open_in};
 use crate::progress::Meter;
 use crate::wire::{Answer, Car};
 
@@ -19,7 +19,7 @@ use crate::wire::{Answer, Car};
 pub(crate) struct Want<'a> {
     pub(crate) server: &'a Arc<Server>,
     pub(crate) path: &'a [u8],
-    pub(crate) place: &'a Place,
+    pub(crate) destination: &'a Destination,
     /// None takes the name that the server says, if it is a fair one.
     pub(crate) name: Option<&'a OsStr>,
     /// Size and mtime_ns by the listing, if it stands in one.
@@ -71,7 +71,7 @@ impl Found {
 pub(crate) fn download(client: &mut Client<'_>, want: &Want<'_>) -> Result<Got, Failure> {
     let name_expected = expected_name(want);
     let found = match &name_expected {
-        Some(name) if client.shared.resume => find(want.place, name)?,
+        Some(name) if client.shared.resume => find(want.destination, name)?,
         _ => None,
     };
     if let (Some(found @ Found::Whole { .. }), Some((size, mtime_ns))) = (&found, want.listed)
@@ -103,16 +103,16 @@ fn expected_name(want: &Want<'_>) -> Option<OsString> {
     Some(name.to_owned())
 }
 
-fn find(place: &Place, name: &OsStr) -> Result<Option<Found>, Failure> {
-    if let Some((part, identity, size)) = Part::find(place, name)? {
+fn find(destination: &Destination, name: &OsStr) -> Result<Option<Found>, Failure> {
+    if let Some((part, identity, size)) = Part::find(destination, name)? {
         return Ok(Some(Found::Part {
             part,
             identity,
             size,
         }));
     }
-    let doing = || format!("look at {}", place.shown(name));
-    let file = match open_in(&place.open()?, name, OFlag::O_PATH) {
+    let doing = || format!("look at {}", destination.shown(name));
+    let file = match open_in(&destination.open()?, name, OFlag::O_PATH) {
         Ok(file) => file,
         Err(Errno::ENOENT) => return Ok(None),
         Err(errno) => return Err(Failure::local(doing())(errno)),
@@ -170,12 +170,12 @@ fn receive(
     mut connection: Connection,
     found: Option<Found>,
 ) -> Result<(), Failure> {
-    refuse_target(want.place, name)?;
+    refuse_target(want.destination, name)?;
     let offset = found.as_ref().map_or(0, Found::offset);
     let meter = client
         .shared
         .progress
-        .meter(want.place.shown(name), offset, answer.size);
+        .meter(want.destination.shown(name), offset, answer.size);
     let mut part = match found {
         Some(Found::Whole { .. }) => {
             receive_data(&mut connection, None, 0, meter)?;
@@ -187,7 +187,7 @@ fn receive(
         None => {
             let path = want.path.to_vec();
             Part::begin(
-                want.place,
+                want.destination,
                 name,
                 &Identity {
                     size: answer.size,
@@ -247,11 +247,11 @@ fn receive_data<'a>(
 
 /// Finds out before gigabytes have come that they could not or must not be renamed to `name`: a
 /// folder, or a device, pipe or link, of which the rename would leave nothing.
-fn refuse_target(place: &Place, name: &OsStr) -> Result<(), Failure> {
-    let Ok(there) = open_in(&place.open()?, name, OFlag::O_PATH) else {
+fn refuse_target(destination: &Destination, name: &OsStr) -> Result<(), Failure> {
+    let Ok(there) = open_in(&destination.open()?, name, OFlag::O_PATH) else {
         return Ok(());
     };
-    let shown = place.shown(name);
+    let shown = destination.shown(name);
     let kind = there
         .metadata()
         .map_err(Failure::local(format!("look at {shown}")))?
@@ -270,7 +270,7 @@ fn refuse_target(place: &Place, name: &OsStr) -> Result<(), Failure> {
 }
 
 fn say_there_already(client: &Client<'_>, want: &Want<'_>, name: Option<&OsStr>) {
-    let shown = want.place.shown(name.unwrap_or_default());
+    let shown = want.destination.shown(name.unwrap_or_default());
     client
         .shared
         .progress

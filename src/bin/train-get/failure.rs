@@ -29,7 +29,7 @@ pub(crate) enum Failure {
         /// What came, or at least so much.
         got: u64,
     },
-    /// A name or a place that we do not write to.
+    /// A name or a destination that we do not write to.
     Refused(String),
     /// A folder without `-r`.
     Folder,

@@ -20,7 +20,7 @@ pub(crate) fn list(
     folder: &Arc<Folder>,
     mut connection: Connection,
 ) -> Result<(), Failure> {
-    folder.place.make()?; // also when there is nothing in it
+    folder.destination.make()?; // also when there is nothing in it
     let shared = client.shared;
     let mut splitter = Splitter::default();
     let mut count = 0;

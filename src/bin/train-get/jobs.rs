@@ -7,19 +7,19 @@ use std::thread;
 
 use crate::command::Options;
 use crate::connection::{Client, Server};
+use crate::destination::Destination;
 use crate::download::{Got, Want, download};
 use crate::failure::Failure;
 use crate::folder::list;
 use crate::names::check_name;
-use crate::place::Place;
 use crate::queue::{Folder, Job, Queue};
 use crate::shared::Shared;
 
-/// Gets all URLs into `place` and counts what failed.
+/// Gets all URLs into `destination` and counts what failed.
 pub(crate) fn run_all(
     shared: &Shared,
     options: &Options,
-    place: &Place,
+    destination: &Destination,
     name: Option<&OsStr>,
 ) -> usize {
     let queue = Queue::default();
@@ -46,19 +46,19 @@ pub(crate) fn run_all(
     };
     thread::scope(|scope| {
         for _ in 0..options.files_at_once.min(workers_max) {
-            scope.spawn(|| work(shared, &queue, place, name));
+            scope.spawn(|| work(shared, &queue, destination, name));
         }
     });
     shared.failures()
 }
 
-fn work(shared: &Shared, queue: &Queue, place: &Place, name: Option<&OsStr>) {
+fn work(shared: &Shared, queue: &Queue, destination: &Destination, name: Option<&OsStr>) {
     let mut client = Client::new(shared);
     while let Some(job) = queue.take(|| client.close()) {
         let (url, result) = match &job {
             Job::Url { server, path } => (
                 server.shown(path),
-                get_url(&mut client, queue, server, path, place, name),
+                get_url(&mut client, queue, server, path, destination, name),
             ),
             Job::File {
                 folder,
@@ -90,13 +90,13 @@ fn get_url(
     queue: &Queue,
     server: &Arc<Server>,
     path: &[u8],
-    place: &Place,
+    destination: &Destination,
     name: Option<&OsStr>,
 ) -> Result<(), Failure> {
     let want = Want {
         server,
         path,
-        place,
+        destination,
         name,
         listed: None,
     };
@@ -107,14 +107,14 @@ fn get_url(
         return Err(Failure::Folder);
     }
     let is_root = path == b"/";
-    let place = match (name, answer.name.strip_suffix(b"/").unwrap_or(&answer.name)) {
-        (Some(name), _) => place.below(name),
+    let destination = match (name, answer.name.strip_suffix(b"/").unwrap_or(&answer.name)) {
+        (Some(name), _) => destination.below(name),
         // The root has no name of its own. Elsewhere an empty one is refused like any other.
-        (None, b"") if is_root => place.clone(),
+        (None, b"") if is_root => destination.clone(),
         (None, its_name) => {
             let its_name = check_name(its_name)?;
             client.shared.claim(its_name)?;
-            place.below(its_name)
+            destination.below(its_name)
         }
     };
     let mut path = if is_root { Vec::new() } else { path.to_vec() };
@@ -124,7 +124,7 @@ fn get_url(
     let folder = Arc::new(Folder {
         server: Arc::clone(server),
         path,
-        place,
+        destination,
     });
     list(client, queue, &folder, connection)
 }
@@ -139,7 +139,7 @@ fn get_file(
     let want = Want {
         server: &folder.server,
         path: &path,
-        place: &folder.place,
+        destination: &folder.destination,
         name: Some(name),
         listed: Some(listed),
     };
@@ -164,11 +164,11 @@ fn get_folder(
             "was a folder when listed, and is a file now".into(),
         ));
     }
-    let place = parent.place.below(name);
+    let destination = parent.destination.below(name);
     let folder = Arc::new(Folder {
         server: Arc::clone(&parent.server),
         path,
-        place,
+        destination,
     });
     list(client, queue, &folder, connection)
 }

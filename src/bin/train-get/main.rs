@@ -6,6 +6,7 @@
 
 mod command;
 mod connection;
+mod destination;
 mod download;
 mod failure;
 mod folder;
@@ -13,7 +14,6 @@ mod jobs;
 mod listing;
 mod names;
 mod part;
-mod place;
 mod progress;
 mod queue;
 mod shared;
@@ -68,9 +68,14 @@ fn get(options: Options) -> u8 {
 
 /// Gets everything that was asked for and counts what failed. An error means that nothing was tried.
 fn run(options: Options) -> Result<usize, Failure> {
-    let (place, name) = place::chosen(&options.output)?;
+    let (destination, name) = destination::chosen(&options.output)?;
     let shared = Shared::new(&options);
-    Ok(jobs::run_all(&shared, &options, &place, name.as_deref()))
+    Ok(jobs::run_all(
+        &shared,
+        &options,
+        &destination,
+        name.as_deref(),
+    ))
 }
 
 /// Text for standard output. A reader that left (`| head`) is no failure of ours.

@@ -11,9 +11,9 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, renameat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
+use crate::destination::{Destination, open_in};
 use crate::failure::Failure;
 use crate::names::{ID_END, PART_END, name_beside};
-use crate::place::{Place, open_in};
 
 /// Bytes gathered for one write.
 const WRITE_SIZE: usize = 256 << 10;
@@ -44,11 +44,11 @@ pub(crate) struct Part {
 impl Part {
     /// A new, empty part for `target`; an old one is overwritten.
     pub(crate) fn begin(
-        place: &Place,
+        destination: &Destination,
         target: &OsStr,
         identity: &Identity,
     ) -> Result<Part, Failure> {
-        let opened = Part::open(place, target, OFlag::O_CREAT)?;
+        let opened = Part::open(destination, target, OFlag::O_CREAT)?;
         let part = opened.expect("O_CREAT leaves nothing missing");
         // In this order, so that an identity never stands beside bytes of another file.
         part.remove(&part.id_name)?;
@@ -63,10 +63,10 @@ impl Part {
     /// The part of an earlier try, at its end, with what it is a part of. None if there is nothing
     /// in it, or nothing tells what it is.
     pub(crate) fn find(
-        place: &Place,
+        destination: &Destination,
         target: &OsStr,
     ) -> Result<Option<(Part, Identity, u64)>, Failure> {
-        let Some(mut part) = Part::open(place, target, OFlag::empty())? else {
+        let Some(mut part) = Part::open(destination, target, OFlag::empty())? else {
             return Ok(None);
         };
         let Some(identity) = part.read_identity() else {
@@ -78,11 +78,15 @@ impl Part {
         Ok(usable.then_some((part, identity, size)))
     }
 
-    fn open(place: &Place, target: &OsStr, create: OFlag) -> Result<Option<Part>, Failure> {
+    fn open(
+        destination: &Destination,
+        target: &OsStr,
+        create: OFlag,
+    ) -> Result<Option<Part>, Failure> {
         let (part_name, id_name) = (name_beside(target, PART_END), name_beside(target, ID_END));
-        let shown = place.shown(&part_name);
+        let shown = destination.shown(&part_name);
         let local = |errno: Errno| Failure::local(format!("open {shown}"))(errno);
-        let folder = place.open()?;
+        let folder = destination.open()?;
         for _ in 0..LOCK_TRIES_MAX {
             let file = match open_in(&folder, &part_name, OFlag::O_RDWR | create) {
                 Ok(file) => file,
@@ -101,7 +105,7 @@ impl Part {
             let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(lock) => lock,
                 Err((_, Errno::EWOULDBLOCK)) => {
-                    let name = place.shown(target);
+                    let name = destination.shown(target);
                     return Err(Failure::Refused(format!(
                         "{name} is being got by another download"
                     )));

@@ -7,8 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use trainyard::train::CAR_DATA_MAX;
 
 use crate::connection::Server;
+use crate::destination::Destination;
 use crate::failure::Failure;
-use crate::place::Place;
 
 /// One thing to get.
 pub(crate) enum Job {
@@ -31,7 +31,7 @@ pub(crate) struct Folder {
     pub(crate) server: Arc<Server>,
     /// Empty for the root, else with a `/` at the end.
     pub(crate) path: Vec<u8>,
-    pub(crate) place: Place,
+    pub(crate) destination: Destination,
 }
 
 impl Folder {

@@ -12,37 +12,37 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, mkdirat};
 
-use crate::command::Output;
+use crate::command::OutputOption;
 use crate::failure::{Failure, shown};
 use crate::names::check_name;
 
 /// A folder to write to. It is walked to anew for each file: that costs a few calls, and neither a
 /// deep tree nor a wide one takes more descriptors than there are workers.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct Destination {
     base: Arc<File>,
     base_path: Arc<Path>,
     below: Vec<OsString>,
 }
 
-/// The place that the command line chose, and the name if it says one.
-pub(crate) fn chosen(output: &Output) -> Result<(Place, Option<OsString>), Failure> {
+/// The destination that the command line chose, and the name if it says one.
+pub(crate) fn chosen(output: &OutputOption) -> Result<(Destination, Option<OsString>), Failure> {
     match output {
-        Output::Here => Ok((Place::open_base(Path::new("."))?, None)),
-        Output::Folder(folder) => {
+        OutputOption::Here => Ok((Destination::open_base(Path::new("."))?, None)),
+        OutputOption::Folder(folder) => {
             let doing = || format!("make the folder {}", shown(folder.as_os_str()));
             std::fs::create_dir_all(folder).map_err(Failure::local(doing()))?;
-            Ok((Place::open_base(folder)?, None))
+            Ok((Destination::open_base(folder)?, None))
         }
-        Output::File(folder, name) => {
+        OutputOption::File(folder, name) => {
             check_name(name.as_bytes())?;
-            Ok((Place::open_base(folder)?, Some(name.clone())))
+            Ok((Destination::open_base(folder)?, Some(name.clone())))
         }
     }
 }
 
-impl Place {
-    fn open_base(folder: &Path) -> Result<Place, Failure> {
+impl Destination {
+    fn open_base(folder: &Path) -> Result<Destination, Failure> {
         let doing = format!("open the folder {}", shown(folder.as_os_str()));
         // The user may well choose a folder by a link to it; only what is below is held fast.
         let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
@@ -51,7 +51,7 @@ impl Place {
             .custom_flags(flags.bits())
             .open(folder);
         let base = Arc::new(base.map_err(Failure::local(doing))?);
-        Ok(Place {
+        Ok(Destination {
             base,
             base_path: folder.into(),
             below: Vec::new(),
@@ -59,10 +59,10 @@ impl Place {
     }
 
     /// The folder `name` in this one. `name` has passed `check_name`.
-    pub(crate) fn below(&self, name: &OsStr) -> Place {
-        let mut place = self.clone();
-        place.below.push(name.to_owned());
-        place
+    pub(crate) fn below(&self, name: &OsStr) -> Destination {
+        let mut destination = self.clone();
+        destination.below.push(name.to_owned());
+        destination
     }
 
     /// How a person finds `name`.
@@ -130,14 +130,14 @@ mod tests {
         let outside = tempfile::tempdir().unwrap();
         let inside = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(outside.path(), inside.path().join("link")).unwrap();
-        let (place, _) = chosen(&Output::Folder(inside.path().into())).unwrap();
-        let through = place.below(OsStr::new("link"));
+        let (destination, _) = chosen(&OutputOption::Folder(inside.path().into())).unwrap();
+        let through = destination.below(OsStr::new("link"));
         assert!(matches!(through.make(), Err(Failure::Refused(_))));
         assert!(matches!(
             through.below(OsStr::new("x")).make(),
             Err(Failure::Refused(_))
         ));
-        place
+        destination
             .below(OsStr::new("a"))
             .below(OsStr::new("b"))
             .make()
