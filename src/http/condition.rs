@@ -31,7 +31,7 @@ impl Validators {
         let mut text = String::new();
         let prefix = if self.is_weak { "W/" } else { "" };
         let suffix = self.encoding.suffix();
-        // Written as unsigned, so that a time before 1970 has no sign.
+        // The time is written in two's complement, so that a time before 1970 has no sign.
         let mtime_ns = self.mtime_ns.cast_unsigned();
         write!(text, "{prefix}\"{:x}-{mtime_ns:x}{suffix}\"", self.size)
             .expect("TAG_BYTES is the sum of the longest parts");
@@ -113,8 +113,8 @@ pub fn evaluate(request: &Request<'_>, validators: &Validators, dated: bool) -> 
     Outcome::Proceed { range }
 }
 
-/// Whether a field names the tag, or any by `*`; `None` if it is absent. What follows an element
-/// that is no tag is not read.
+/// Whether a field names the tag, or any by `*`; `None` if it is absent. Reading stops at the first
+/// element that is no tag, because nobody can tell where it ends.
 fn names(
     request: &Request<'_>,
     field: Field,

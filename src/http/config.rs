@@ -5,7 +5,7 @@ use crate::limits::{HTTP_EXTRA_BYTES_MAX, NAME_BYTES, PATH_MAX};
 /// The port of an HTTP listener unless told otherwise.
 pub const PORT_DEFAULT: u16 = 8080;
 
-/// Header fields that the server makes itself; two of them would contradict each other.
+/// Header fields that the server writes itself: a second one of a name would contradict the first.
 const OWN_FIELDS: [&str; 15] = [
     "accept-ranges",
     "allow",
@@ -24,7 +24,7 @@ const OWN_FIELDS: [&str; 15] = [
     "x-content-type-options",
 ];
 
-/// How files are served. Made at start-up, which may allocate, and only read afterwards.
+/// How files are served over HTTP. It is built at start-up, which may allocate, and only read afterwards.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HttpConfig {
     /// Names of a folder's index files, in order; empty for `index.html`.
@@ -72,7 +72,8 @@ impl HttpConfig {
     /// Adds a name for index files.
     ///
     /// # Errors
-    /// One line that says what is wrong.
+    /// One line for the command line's user, if this is no plain name of a file: empty, `.` or `..`, too
+    /// long, or with a slash or NUL in it.
     pub fn add_index(&mut self, name: &str) -> Result<(), String> {
         if matches!(name, "" | "." | "..") || name.contains(['/', '\0']) || name.len() >= NAME_BYTES
         {
@@ -87,7 +88,8 @@ impl HttpConfig {
     /// Sets what is sent for a path that is not there: `FILE`, or `404:FILE`.
     ///
     /// # Errors
-    /// One line that says what is wrong.
+    /// One line for the command line's user, if the status is another one, or the path is none beneath the
+    /// root: empty, with `.` or `..` or NUL in it, or too long.
     pub fn set_fallback(&mut self, given: &str) -> Result<(), String> {
         let (file, is_error) = match given.strip_prefix("404:") {
             Some(file) => (file, true),
@@ -117,7 +119,8 @@ impl HttpConfig {
     /// Adds `NAME: VALUE` to every answer.
     ///
     /// # Errors
-    /// One line that says what is wrong.
+    /// One line for the command line's user, if this is no field of RFC 9110 section 5, if the server writes
+    /// this field itself, or if all added fields together exceed `HTTP_EXTRA_BYTES_MAX`.
     pub fn add_header(&mut self, given: &str) -> Result<(), String> {
         let wrong = |reason: &str| Err(format!("--header {given:?}: {reason}"));
         let Some((name, value)) = given.split_once(':') else {

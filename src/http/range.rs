@@ -73,7 +73,8 @@ pub fn parse(value: &[u8], file_size: u64) -> Ranges {
         }
         match within(asked, file_size) {
             Some(range) => add(&mut ranges, range),
-            // Satisfiable, says RFC 9110, but no `Content-Range` can name nothing.
+            // RFC 9110 section 14.1.2 calls this satisfiable, but no `Content-Range` can name zero bytes, so
+            // the whole, empty file is sent.
             None => wants_all |= file_size == 0 && matches!(asked, Asked::Last(1..)),
         }
     }
@@ -131,7 +132,7 @@ fn within(asked: Asked, file_size: u64) -> Option<Range> {
     })
 }
 
-/// Adds a range, and makes one of all that it connects.
+/// Adds a range and unites it with all that it overlaps or touches, as intervals are merged.
 fn add(ranges: &mut Vec<Range, RANGES_MAX>, mut range: Range) {
     let mut place = ranges.len();
     while let Some(other) = ranges.iter().position(|other| other.touches(&range)) {

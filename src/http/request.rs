@@ -19,15 +19,15 @@ use crate::limits::{HTTP_FIELDS_MAX, HTTP_HEAD_BYTES_MAX};
 /// What is to be done.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Method {
-    /// Send it.
+    /// GET: send the file, or what was generated in its place.
     Get,
-    /// Send its head.
+    /// HEAD: send what GET would, but for the body.
     Head,
-    /// Say what can be done.
+    /// OPTIONS: say which methods are allowed.
     Options,
     /// Another method of RFC 9110 or RFC 5789, that no file here allows: 405.
     Known,
-    /// 501.
+    /// A method that no RFC here names: 501.
     Unknown,
 }
 
@@ -154,7 +154,9 @@ impl Refusal {
 /// longer, or the client waits for `100 Continue`) the request is the connection's last.
 ///
 /// # Errors
-/// What no more bytes could make a request that has one meaning only.
+/// A `Refusal` as soon as no further bytes could complete a request that all servers read alike: 400 for what
+/// is malformed, 414 and 431 for a target or fields that are too long or too many, 417 for an unknown
+/// expectation, 501 for an unknown transfer coding or an endless method, 505 for another version.
 pub fn parse(bytes: &[u8]) -> Result<Option<Request<'_>>, Refusal> {
     let bytes = &bytes[..bytes.len().min(HTTP_HEAD_BYTES_MAX)];
     let line = match line::parse(bytes) {
@@ -202,7 +204,7 @@ fn end_of(line: &Line<'_>, headers: &[Header<'_>], bytes: &[u8], head_size: usiz
     let is_full = bytes.len() == HTTP_HEAD_BYTES_MAX;
     let room = HTTP_HEAD_BYTES_MAX - head_size;
     match body::reach(framing.body, &bytes[head_size..], room)? {
-        // Who believes that CONNECT succeeded may send anything now.
+        // A client that believes its CONNECT succeeded may send anything now: it is no request.
         Reach::Whole(size) => Ok(Some(End {
             size: head_size + size,
             keep_alive: framing.keep_alive && !line.is_connect,

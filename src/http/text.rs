@@ -1,6 +1,6 @@
-//! Text of pages: where it goes, and how bytes of any kind are written in it.
+//! Text of heads and pages: where it is written to, and how names of any bytes are escaped in it.
 
-/// Takes the bytes of a page.
+/// Takes what is written: a buffer on the serving path, a vector in tests.
 pub trait Output {
     /// Takes the next bytes.
     fn put(&mut self, bytes: &[u8]);
@@ -23,11 +23,12 @@ pub trait Output {
     }
 }
 
-/// Digits of a chunk's size: leading zeroes are allowed, so it can be filled in afterwards.
+/// Digits of a chunk's size. They are as many for every size, because the size is filled in after the data is
+/// written; leading zeroes are allowed (RFC 9112 section 7.1).
 const CHUNK_SIZE_DIGITS: usize = 5;
 
-/// A page, or a part of one, in a fixed buffer. The callers know how long each part can be, so text
-/// that finds no room is a mistake of ours.
+/// Text in a fixed buffer. Every caller knows how long its text can be, so running out of the buffer is a bug
+/// and panics.
 pub struct FixedBuf<'a> {
     bytes: &'a mut [u8],
     used: usize,

@@ -1,6 +1,7 @@
 //! The layout of an answer: which bytes stand at which position of it.
 //!
-//! The layout is all that a connection stores of an answer, so a send can stop and go on anywhere.
+//! A connection stores the layout and a position instead of the bytes, so a send can stop and go on at any
+//! byte, and a partial send needs no buffer.
 
 use heapless::Vec;
 
@@ -33,7 +34,8 @@ impl Framing {
         matches!(self, Self::Raw | Self::RawEnd)
     }
 
-    /// Whether an end car closes the train at once.
+    /// Whether the end car belongs to the layout: that of `RawEnd` is sent later, that of a folder by its
+    /// listing.
     fn has_end_car(self) -> bool {
         !self.is_raw() && self != Self::Folder
     }
@@ -42,18 +44,18 @@ impl Framing {
 /// The first bytes of an answer.
 pub type Head = Vec<u8, HEAD_BYTES>;
 
-/// Where a position lies.
+/// What stands at a position, and how far into it the position lies, in bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Segment {
-    /// So many bytes into the head.
+    /// The name and size cars.
     Head(usize),
-    /// In the car with this number, so many bytes into it (its length included).
+    /// The data car with this number, from 0; its length's 4 bytes are counted.
     Cars(u64, usize),
-    /// So many bytes into the data, where they travel without cars.
+    /// The file's data, where it travels without cars.
     Raw(u64),
-    /// So many bytes into the end car.
+    /// The end car.
     End(usize),
-    /// Behind the last byte.
+    /// Nothing: all is sent.
     Done,
 }
 
@@ -66,7 +68,8 @@ pub struct ResponseLayout {
     pub data_size: u64,
     /// The answer's framing.
     pub framing: Framing,
-    /// The number of the fault that is the whole answer, or 0: an `Option`'s none is not all zeroes.
+    /// The number of the fault that is the whole answer, or 0. It is no `Option`, because a `None` need not be
+    /// all zeroes, as a free connection is.
     fault: u8,
     head_size: u16,
 }
@@ -174,7 +177,8 @@ impl ResponseLayout {
         (self.data_size - before).min(CAR_DATA_MAX as u64) as usize
     }
 
-    /// Makes the first bytes of an answer about a file or folder.
+    /// Writes the cars before the data: name, and size and time as the framing has them. `mtime_ns` counts
+    /// from 1970 and is negative before.
     #[must_use]
     pub fn head(framing: Framing, name: &[u8], size: u64, mtime_ns: i64) -> Head {
         let mut head = Head::new();

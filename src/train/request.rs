@@ -18,8 +18,9 @@ pub struct Request<'a> {
 /// Reads the request at the start of `bytes`: `None` while it is not whole yet.
 ///
 /// # Errors
-/// `Fault::Malformed` for what no more bytes could make a request, `Fault::TooLong` for a path of
-/// more than 1000 bytes.
+/// `Fault::TooLong` for a path of more than 1000 bytes; `Fault::Malformed` as soon as no further bytes could
+/// complete a request: an empty path or one with NUL, a negative length, a range that is not 8 or 16 bytes
+/// long, a third car that is not the end.
 pub fn parse(bytes: &[u8]) -> Result<Option<Request<'_>>, Fault> {
     let Some((path, mut size)) = car(bytes, CAR_DATA_MAX, Fault::TooLong)? else {
         return Ok(None);

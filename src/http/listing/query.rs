@@ -58,7 +58,8 @@ impl Query {
     /// one the last counts. A `%` that no two hex digits follow stands for itself.
     ///
     /// # Errors
-    /// A known parameter with a value that it can't have.
+    /// `BadQuery` for a `sort`, `order` or `format` that is none of its words, for a `limit` that is no
+    /// number from 1 on, and for a `q` or `after` that is longer than a name or, of `after`, none.
     pub fn parse(text: &[u8]) -> Result<Self, BadQuery> {
         let mut query = Self::NONE;
         for parameter in text.split(|byte| *byte == b'&') {

@@ -1,4 +1,5 @@
-//! How far a body reaches (RFC 9112 sections 6 and 7). What it holds is of no interest.
+//! How far a body reaches (RFC 9112 sections 6 and 7). Its content is skipped, because no method here takes
+//! any.
 
 use httparse::EMPTY_HEADER;
 

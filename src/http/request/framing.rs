@@ -23,7 +23,7 @@ impl Framing {
         let (mut asks_close, mut asks_keep_alive) = (false, false);
         for Header { name, value } in headers {
             let is = |known| name.eq_ignore_ascii_case(known);
-            // The length first: most fields are none of these.
+            // The length is compared first, because most fields are none of these.
             match name.len() {
                 4 if is("host") => {
                     let is_valid = value.is_empty() || is_authority(value);
