@@ -40,6 +40,8 @@ mod poll;
 mod shared_listing;
 mod socket;
 mod store;
+#[cfg(test)]
+mod testing;
 mod train;
 mod transfer;
 

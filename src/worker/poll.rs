@@ -86,3 +86,6 @@ pub(crate) fn end<S: Socket>(conn: &mut Connection, io: &mut Io<S>) {
     conn.timer.stop();
     conn.activity = Activity::Closed;
 }
+
+#[cfg(test)]
+mod tests;

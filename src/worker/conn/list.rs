@@ -77,3 +77,40 @@ fn link<const THROUGH: bool>(connections: &mut Slab, of: Slot) -> &mut ListNode 
         &mut connection.queue_node
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is in a list, first to last.
+    fn all(list: &List<QUEUE>, slab: &mut Slab) -> Vec<usize> {
+        let mut next = list.front();
+        let mut all = Vec::new();
+        while let Some(slot) = next {
+            all.push(slot.index());
+            next = List::<QUEUE>::after(slab, slot);
+        }
+        all
+    }
+
+    #[test]
+    fn any_node_can_be_removed() {
+        let mut slab = Box::new(Slab::new());
+        for removed in 0..4 {
+            let mut list = List::<QUEUE>::new();
+            for index in 0..4 {
+                list.push_back(&mut slab, Slot::from_index(index));
+            }
+            list.remove(&mut slab, Slot::from_index(removed));
+            let expected: Vec<_> = (0..4)
+                .filter(|index| *index != removed)
+                .map(usize::from)
+                .collect();
+            assert_eq!(all(&list, &mut slab), expected);
+            list.push_back(&mut slab, Slot::from_index(removed));
+            assert_eq!(all(&list, &mut slab)[3], usize::from(removed));
+            while list.pop_front(&mut slab).is_some() {}
+            assert_eq!(list.front(), None);
+        }
+    }
+}

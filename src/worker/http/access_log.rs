@@ -107,3 +107,48 @@ fn put_shown(line: &mut Line, bytes: &[u8]) {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use super::*;
+
+    fn shown(address: Ipv6Addr, request: &[u8]) -> String {
+        let line = line(address, request, (206, 12), 1_795_525_530_000);
+        String::from_utf8(line.to_vec()).expect("what is no letter is escaped")
+    }
+
+    #[test]
+    fn a_line_is_in_the_combined_format() {
+        let request = b"\r\nGET /a\"b?c HTTP/1.1\r\nHost: y\r\nReferer: http://r/\r\nUser-Agent: a\\b\r\n\r\n";
+        assert_eq!(
+            shown(Ipv4Addr::new(192, 0, 2, 1).to_ipv6_mapped(), request),
+            "192.0.2.1 - - [24/Nov/2026:13:05:30 +0000] \"GET /a\\x22b?c HTTP/1.1\" 206 12 \
+             \"http://r/\" \"a\\x5Cb\"\n"
+        );
+    }
+
+    #[test]
+    fn what_is_no_request_and_who_has_no_address() {
+        let end = " - - [24/Nov/2026:13:05:30 +0000] \"\\x01\\xFF\" 206 12 \"-\" \"-\"\n";
+        assert_eq!(
+            shown(Ipv6Addr::UNSPECIFIED, b"\x01\xff"),
+            format!("unix:{end}")
+        );
+        assert_eq!(
+            shown(Ipv6Addr::LOCALHOST, b"\x01\xff\r"),
+            format!("::1{end}")
+        );
+    }
+
+    #[test]
+    fn a_line_fits_a_pipe_however_long_the_request() {
+        let request = [b"GET /", &[b'x'; 9000][..]].concat();
+        let line = shown(Ipv6Addr::LOCALHOST, &request);
+        assert!(
+            line.len() < LINE_BYTES && line.ends_with("\"-\"\n"),
+            "{line}"
+        );
+    }
+}

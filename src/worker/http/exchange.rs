@@ -361,3 +361,6 @@ pub(crate) fn refuse<S: Socket>(
     io.requests.forget(conn);
     linger::begin(conn, io)
 }
+
+#[cfg(test)]
+mod tests;

@@ -265,3 +265,6 @@ fn send_foot<S: Socket>(conn: &mut Connection, io: &mut Io<S>, wanted: &Wanted) 
         Err(_) => Next::Close,
     }
 }
+
+#[cfg(test)]
+mod tests;

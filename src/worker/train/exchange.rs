@@ -370,3 +370,6 @@ pub(crate) fn send_late_end<S: Socket>(conn: &mut Connection, io: &mut Io<S>) ->
     begin(conn, io, layout, io.store.pushed);
     Next::Now
 }
+
+#[cfg(test)]
+mod tests;
