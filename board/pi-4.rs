@@ -16,7 +16,7 @@ pub(super) const BOARD: Board = Board {
     cached_files: 1024,
     cached_bodies: 64,
     watched_folders: 64,
-    kept_requests: 64,
+    stashed_requests: 64,
     arena_bytes: 128 * KIB,
     thread_stack_bytes: 256 * KIB,
     stack_touched_bytes: 40 * KIB,

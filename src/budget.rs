@@ -172,7 +172,7 @@ fn worker_rows(page: Page, options: &Options) -> Vec<Row> {
             requests,
             page.touched(
                 http,
-                BOARD.kept_requests.min(per_worker) + 1,
+                BOARD.stashed_requests.min(per_worker) + 1,
                 HTTP_HEAD_BYTES_MAX,
             ),
         ),

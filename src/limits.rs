@@ -45,7 +45,7 @@ pub struct Board {
     /// Folders that one worker watches for changes.
     pub watched_folders: usize,
     /// Requests that one worker keeps in memory because they are not whole yet, or not answered.
-    pub kept_requests: usize,
+    pub stashed_requests: usize,
     /// Room for everything that start-up allocates.
     pub arena_bytes: usize,
     /// Stack of a thread of the thread pool: fixed, and not grown.
@@ -119,7 +119,7 @@ pub const CONFIG_BYTES_MAX: usize = 16 * KIB;
 /// Bytes of the header lines that the command line adds to every answer.
 pub const HTTP_EXTRA_BYTES_MAX: usize = 2 * KIB;
 /// Bytes of the longest answer that is generated, not read from a file: a redirect, or an error page.
-pub const HTTP_MADE_BYTES_MAX: usize =
+pub const HTTP_GENERATED_BYTES_MAX: usize =
     HTTP_EXTRA_BYTES_MAX + HTTP_TARGET_BYTES_MAX + 3 * PATH_MAX + 4 * KIB;
 /// HTTP clients that are told at once that there is no place for them.
 pub const TURNED_AWAY_MAX: usize = 16;
@@ -142,9 +142,9 @@ pub const CARS_PER_BATCH_FIRST: u16 = 64;
 /// Cars that a batch never goes below.
 pub const CARS_PER_BATCH_MIN: u16 = 16;
 /// How long a transfer waits for pages of a slow card before it looks again.
-pub const COLD_RETRY_MS: u64 = 3;
+pub const NOT_CACHED_RETRY_MS: u64 = 3;
 /// Looks at pages that are still not there, before the worker waits for them after all.
-pub const COLD_RETRIES_MAX: u8 = 100;
+pub const NOT_CACHED_RETRIES_MAX: u8 = 100;
 /// How often a connection asks whether its client has acknowledged everything.
 pub const ACKNOWLEDGED_POLL_MS: u64 = 20;
 /// How long after that the end car of the `raw-end` form follows.
@@ -252,7 +252,7 @@ const fn check(board: &Board) {
     assert!(board.cached_files >= 64 && board.cached_files.is_multiple_of(CACHE_WAYS));
     assert!(board.cached_bodies >= 1 && board.cached_bodies < 0xffff);
     assert!(board.watched_folders >= 8 && board.watched_folders <= 255);
-    assert!(board.kept_requests >= 2 && board.kept_requests <= 255);
+    assert!(board.stashed_requests >= 2 && board.stashed_requests <= 255);
     assert!(board.thread_stack_bytes.is_multiple_of(64 * KIB));
     assert!(board.thread_stack_bytes >= 4 * board.stack_touched_bytes);
     assert!(board.gather_us >= 200 && board.gather_us <= 500);
@@ -261,7 +261,7 @@ const fn check(board: &Board) {
     assert!(HEAD_BYTES + board.cars_per_batch_max * CAR_SIZE_MAX > 2 * PATH_MAX);
     // One worker's table serves the whole board; the others' are never touched.
     let cache = board.cached_files * KIB + board.cached_bodies * (CACHED_BODY_BYTES + 64);
-    let requests = (board.kept_requests + 1) * HTTP_HEAD_BYTES_MAX;
+    let requests = (board.stashed_requests + 1) * HTTP_HEAD_BYTES_MAX;
     let tables = board.connections_max * 512
         + board.workers_max * (512 * KIB + board.listing_bytes + cache + requests);
     assert!(

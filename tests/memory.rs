@@ -209,7 +209,7 @@ fn fill_by_http(server: &Server, size: Size) {
         }
     }
     drop(clients);
-    let kept = BOARD.kept_requests.min(size.per_worker) * size.workers;
+    let kept = BOARD.stashed_requests.min(size.per_worker) * size.workers;
     let part = [b"GET / HTTP/1.1\r\nX: ".to_vec(), vec![b'x'; 8000]].concat();
     let mut clients: Vec<_> = (0..kept).map(|_| connect()).collect();
     clients.iter_mut().for_each(|client| client.send(&part));

@@ -2,7 +2,7 @@
 //! few slots of the dispatcher's own, so that no client loses a place for it.
 
 use crate::http::HttpConfig;
-use crate::limits::{BOARD, HTTP_HEAD_BYTES_MAX, HTTP_MADE_BYTES_MAX, TURNED_AWAY_MAX};
+use crate::limits::{BOARD, HTTP_GENERATED_BYTES_MAX, HTTP_HEAD_BYTES_MAX, TURNED_AWAY_MAX};
 use crate::sys::{self, Descriptor, Errno};
 use crate::worker;
 
@@ -55,7 +55,7 @@ impl OverflowResponder {
             socket.close();
             return;
         };
-        let mut answer = [0; HTTP_MADE_BYTES_MAX];
+        let mut answer = [0; HTTP_GENERATED_BYTES_MAX];
         let made = worker::turn_away(
             &request[..size],
             self.http_config,

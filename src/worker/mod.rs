@@ -100,7 +100,7 @@ pub struct Worker {
     is_draining: bool,
 }
 
-/// Bytes of tables that one more connection touches: its place, its client's, and the file that it
+/// Bytes of tables that one more connection touches: its slot, its client's, and the file that it
 /// is sent.
 pub const CONNECTION_BYTES: usize = size_of::<Connection>() + size_of::<Client>() + FILE_BYTES;
 /// Bytes of one entry of the open files.

@@ -1,6 +1,6 @@
 //! How a file is read that is sent: as far as the page cache holds it, and in which portions.
 
-use crate::limits::{BOARD, CARS_PER_BATCH_FIRST, COLD_RETRIES_MAX};
+use crate::limits::{BOARD, CARS_PER_BATCH_FIRST, NOT_CACHED_RETRIES_MAX};
 use crate::sys;
 
 /// How a file is read that is sent.
@@ -24,7 +24,7 @@ impl FileCursor {
 
     /// Whether the file is sent whether it is cached or not: it was waited for long enough.
     pub(crate) fn may_block(&self) -> bool {
-        self.not_cached_tries >= COLD_RETRIES_MAX
+        self.not_cached_tries >= NOT_CACHED_RETRIES_MAX
     }
 
     /// Requests the pages that are missing from `offset` on, once in a while.

@@ -16,7 +16,7 @@ const TURN_BYTES_MIN: u64 = 4096;
 const SHARE_BYTES: i64 = BOARD.turn_bytes as i64;
 const _: () = assert!(SHARE_BYTES as u64 / TURN_BYTES_MIN <= u16::MAX as u64);
 
-/// One client. All zeroes is a free place.
+/// One client. All zeroes is a free entry.
 pub(crate) struct Client {
     key: u64,
     /// Connections that are ready for a turn.
@@ -24,7 +24,7 @@ pub(crate) struct Client {
     ready_count: u16,
     /// Connections.
     users: u16,
-    /// The next one in the bucket; of a free place the next free one.
+    /// The next one in the bucket; of a free entry the next free one.
     next: u16,
     next_in_ring: u16,
     /// What its last turn of a round sent beyond its share, in [`TURN_BYTES_MIN`].
@@ -125,10 +125,10 @@ impl FairQueue {
 
     /// A connection of the client has ended.
     pub(crate) fn leave(&mut self, client: ClientSlot) {
-        let place = &mut self.clients[client.index()];
-        place.users -= 1;
+        let entry = &mut self.clients[client.index()];
+        entry.users -= 1;
         // The ring still names it otherwise, and frees it when it comes by.
-        if place.users == 0 && !place.is_in_ring {
+        if entry.users == 0 && !entry.is_in_ring {
             self.free(client);
         }
     }
@@ -155,10 +155,10 @@ impl FairQueue {
     /// A connection of the client is ready for a turn.
     pub(crate) fn push(&mut self, connections: &mut Slab, client: ClientSlot, slot: Slot) {
         self.ready_count += 1;
-        let place = &mut self.clients[client.index()];
-        place.ready_count += 1;
-        place.ready.push_back(connections, slot);
-        if !place.is_in_ring {
+        let entry = &mut self.clients[client.index()];
+        entry.ready_count += 1;
+        entry.ready.push_back(connections, slot);
+        if !entry.is_in_ring {
             self.append(client);
         }
     }
@@ -166,9 +166,9 @@ impl FairQueue {
     /// A connection is ready no more.
     pub(crate) fn remove(&mut self, connections: &mut Slab, client: ClientSlot, slot: Slot) {
         self.ready_count -= 1;
-        let place = &mut self.clients[client.index()];
-        place.ready_count -= 1;
-        place.ready.remove(connections, slot);
+        let entry = &mut self.clients[client.index()];
+        entry.ready_count -= 1;
+        entry.ready.remove(connections, slot);
     }
 
     fn append(&mut self, client: ClientSlot) {
@@ -185,11 +185,11 @@ impl FairQueue {
     /// The share of the client that comes first in the ring, which must not be empty.
     pub(crate) fn begin_share(&self) -> Share {
         let client = ClientSlot(self.first_in_ring);
-        let place = &self.clients[client.index()];
+        let entry = &self.clients[client.index()];
         Share {
             client,
-            turns: place.ready_count,
-            bytes: SHARE_BYTES - i64::from(place.debt) * TURN_BYTES_MIN as i64,
+            turns: entry.ready_count,
+            bytes: SHARE_BYTES - i64::from(entry.debt) * TURN_BYTES_MIN as i64,
         }
     }
 
@@ -197,8 +197,8 @@ impl FairQueue {
     /// is alone has no need to share.
     pub(crate) fn next(&mut self, connections: &mut Slab, share: &mut Share) -> Option<Slot> {
         let has_right = share.turns > 0 && (share.bytes > 0 || self.ring_count == 1);
-        let place = &mut self.clients[share.client.index()];
-        let slot = place.ready.front().filter(|_| has_right)?;
+        let entry = &mut self.clients[share.client.index()];
+        let slot = entry.ready.front().filter(|_| has_right)?;
         share.turns -= 1;
         self.remove(connections, share.client, slot);
         Some(slot)
@@ -213,23 +213,23 @@ impl FairQueue {
     /// small buffers would overdraw every share by one turn, so what is too much is its debt in the
     /// next round: less than a share, that it still has a turn. Who is alone owes nobody.
     pub(crate) fn end_share(&mut self, share: &Share) {
-        let place = &mut self.clients[share.client.index()];
+        let entry = &mut self.clients[share.client.index()];
         assert_eq!(self.first_in_ring, share.client.0, "whose share it was");
         let owed = if self.ring_count == 1 {
             0
         } else {
             -share.bytes
         };
-        place.debt = (owed.clamp(0, SHARE_BYTES - 1) / TURN_BYTES_MIN as i64) as u16;
-        place.is_in_ring = false;
-        self.first_in_ring = place.next_in_ring;
+        entry.debt = (owed.clamp(0, SHARE_BYTES - 1) / TURN_BYTES_MIN as i64) as u16;
+        entry.is_in_ring = false;
+        self.first_in_ring = entry.next_in_ring;
         if self.first_in_ring == 0 {
             self.last_in_ring = 0;
         }
         self.ring_count -= 1;
-        if place.ready_count > 0 {
+        if entry.ready_count > 0 {
             self.append(share.client);
-        } else if place.users == 0 {
+        } else if entry.users == 0 {
             self.free(share.client);
         }
     }

@@ -1,11 +1,11 @@
-//! The slab: a worker's connections, at fixed places.
+//! The slab: a worker's connections, in slots that stay what they are while a connection lives.
 
 use super::activity::Activity;
 use super::connection::Connection;
 use super::state::Slot;
 use crate::limits::CONNECTIONS_MAX;
 
-/// Connections, at most `CONNECTIONS_MAX`. All zeroes is an empty slab, and a place is touched only
+/// Connections, at most `CONNECTIONS_MAX`. All zeroes is an empty slab, and an entry is touched only
 /// when those before it have been in use at once.
 pub(crate) struct Slab {
     entries: [Connection; CONNECTIONS_MAX],
@@ -25,7 +25,7 @@ impl Slab {
         }
     }
 
-    /// `None` if every place is taken.
+    /// `None` if every slot is taken.
     pub(crate) fn insert(&mut self, connection: Connection) -> Option<Slot> {
         let slot = match self.first_free.checked_sub(1) {
             Some(free) => {
@@ -43,7 +43,7 @@ impl Slab {
         Some(slot)
     }
 
-    /// Frees the place of a connection that has ended.
+    /// Frees the slot of a connection that has ended.
     pub(crate) fn remove(&mut self, slot: Slot) {
         let entry = &mut self.entries[slot.index()];
         assert!(
@@ -55,7 +55,7 @@ impl Slab {
         self.taken -= 1;
     }
 
-    /// All places that were ever taken, whether they are now or not.
+    /// All slots that were ever taken, whether they are now or not.
     pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
         (0..self.touched).map(Slot)
     }

@@ -1,7 +1,7 @@
 //! The plain words of a connection's state. They use nothing but the limits, so that all else of the
 //! worker can use them.
 
-use crate::limits::{ACKNOWLEDGED_POLL_MS, BOARD, COLD_RETRY_MS, RAW_END_PAUSE_MS};
+use crate::limits::{ACKNOWLEDGED_POLL_MS, BOARD, NOT_CACHED_RETRY_MS, RAW_END_PAUSE_MS};
 
 /// A connection, by its entry in the slab.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -89,7 +89,7 @@ impl Wait {
             Self::Idle => BOARD.idle_ms,
             Self::Stall => BOARD.stall_ms,
             Self::Linger => BOARD.linger_ms,
-            Self::NotCached => COLD_RETRY_MS,
+            Self::NotCached => NOT_CACHED_RETRY_MS,
             Self::Acknowledge => ACKNOWLEDGED_POLL_MS,
             Self::Pause => RAW_END_PAUSE_MS,
         }

@@ -10,7 +10,7 @@ use super::requests::Received;
 use super::respond::{RequestTime, Responder};
 use super::response::{Answered, Batch, Body, Response};
 use crate::http::{self, Refusal, Status};
-use crate::limits::{BOARD, CACHED_BODY_BYTES, HTTP_MADE_BYTES_MAX};
+use crate::limits::{BOARD, CACHED_BODY_BYTES, HTTP_GENERATED_BYTES_MAX};
 use crate::worker::checksum::checksum;
 use crate::worker::conn::activity::{
     Activity, HttpListing, Multipart, PartialResponse, SendingFile, StashedRequest,
@@ -24,7 +24,7 @@ use crate::worker::next::Next;
 use crate::worker::socket::Socket;
 
 /// FixedBuf that one response may need.
-const RESPONSE_BYTES_MAX: usize = HTTP_MADE_BYTES_MAX + CACHED_BODY_BYTES;
+const RESPONSE_BYTES_MAX: usize = HTTP_GENERATED_BYTES_MAX + CACHED_BODY_BYTES;
 
 /// Receives requests, and answers those that are whole.
 pub(crate) fn receive<S: Socket>(conn: &mut Connection, io: &mut Io<S>) -> Next {
@@ -129,7 +129,7 @@ fn wait_for_rest<S: Socket>(conn: &mut Connection, io: &mut Io<S>, received: &Re
     if matches!(conn.timer.wait(), Wait::Silent | Wait::Idle) {
         conn.timer.start(Wait::Request);
     }
-    io.requests.keep_from(conn, &mut io.socket, 0, received);
+    io.requests.stash_from(conn, &mut io.socket, 0, received);
     if has_unread { Next::Again } else { Next::Wait }
 }
 
@@ -198,7 +198,7 @@ fn stop_in_response<S: Socket>(
         keep_alive: answered.keep_alive,
     }));
     io.requests
-        .keep_from(conn, &mut io.socket, answered.request, received);
+        .stash_from(conn, &mut io.socket, answered.request, received);
     conn.timer.start_unless(Wait::Stall);
     Next::Wait
 }
@@ -229,7 +229,8 @@ fn go_on<S: Socket>(
     } else {
         batch.requests_len
     };
-    io.requests.keep_from(conn, &mut io.socket, start, received);
+    io.requests
+        .stash_from(conn, &mut io.socket, start, received);
     if is_whole {
         return finish(conn, io, batch.is_full);
     }

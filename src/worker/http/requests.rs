@@ -77,7 +77,7 @@ impl Requests {
     }
 
     /// Keeps what was received from `start` on, and takes what is before it out of the kernel's buffer.
-    pub(crate) fn keep_from<S: Socket>(
+    pub(crate) fn stash_from<S: Socket>(
         &mut self,
         conn: &mut Connection,
         socket: &mut S,
@@ -136,22 +136,22 @@ impl Requests {
 
 /// The buffers. All zeroes is none taken.
 struct Stash {
-    buffers: [Vec<u8, HTTP_HEAD_BYTES_MAX, u16>; BOARD.kept_requests],
-    is_taken: [bool; BOARD.kept_requests],
+    buffers: [Vec<u8, HTTP_HEAD_BYTES_MAX, u16>; BOARD.stashed_requests],
+    is_taken: [bool; BOARD.stashed_requests],
     taken: u8,
 }
 
 impl Stash {
     const fn new() -> Self {
         Self {
-            buffers: [const { Vec::new() }; BOARD.kept_requests],
-            is_taken: [false; BOARD.kept_requests],
+            buffers: [const { Vec::new() }; BOARD.stashed_requests],
+            is_taken: [false; BOARD.stashed_requests],
             taken: 0,
         }
     }
 
     fn is_full(&self) -> bool {
-        usize::from(self.taken) == BOARD.kept_requests
+        usize::from(self.taken) == BOARD.stashed_requests
     }
 
     /// Keeps bytes, in the buffer that already belongs to them or in a free one; no bytes need none.
@@ -216,7 +216,7 @@ mod tests {
     fn buffers_are_taken_kept_and_freed() {
         let mut stash = Stash::new();
         assert_eq!(stash.put(StashSlot::NONE, b""), StashSlot::NONE);
-        let slots: std::vec::Vec<_> = (0..BOARD.kept_requests)
+        let slots: std::vec::Vec<_> = (0..BOARD.stashed_requests)
             .map(|number| stash.put(StashSlot::NONE, &[number as u8]))
             .collect();
         assert!(stash.is_full());

@@ -90,7 +90,7 @@ fn a_request_may_come_byte_by_byte() {
 fn while_the_stash_is_full_requests_stay_in_the_kernel() {
     on_bench(|bench| {
         bench.file("a", b"hello");
-        let mut others: Vec<_> = (0..BOARD.kept_requests)
+        let mut others: Vec<_> = (0..BOARD.stashed_requests)
             .map(|_| {
                 let mut other = bench.connect(Protocol::Http);
                 bench.socket.says(b"GET ");
