@@ -5,7 +5,7 @@ use core::cmp::Ordering;
 /// A file or a folder within a folder.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Entry<'a> {
-    /// Its name: 1 to 255 bytes, any but NUL and `/`.
+    /// Its name: 1 to `NAME_MAX` bytes, any but NUL and `/`.
     pub name: &'a [u8],
     /// Whether it is a folder.
     pub is_folder: bool,

@@ -104,10 +104,13 @@ pub const QUEUE_CAPACITY: usize = BOARD.ring_max;
 pub const TICKETS_MAX: usize = CONNECTIONS_MAX + WORKERS_MAX + RING_PLACES_MAX;
 /// Bytes of a worker's car buffer: an answer's head, a batch of cars, the end car.
 pub const CAR_BUFFER_BYTES: usize = HEAD_BYTES + BOARD.cars_per_batch_max * CAR_SIZE_MAX + 4;
-/// Bytes of the longest head of a train: car(name of 256 bytes), car(size, time).
+/// Bytes of the longest head of a train: car(a folder's name and `/`), car(size, time).
 pub const HEAD_BYTES: usize = 4 + NAME_BYTES + 4 + 16;
-/// Bytes of a file's name (NAME_MAX of limits.h) and the `/` that follows a folder's.
-pub const NAME_BYTES: usize = 256;
+/// Bytes of the longest name. exFAT, FAT and NTFS count 255 units of UTF-16, of which each is up to three
+/// bytes of UTF-8; other file systems stop at 255 bytes (NAME_MAX of limits.h).
+pub const NAME_MAX: usize = 3 * 255;
+/// Bytes of a file's name and the `/` that follows a folder's, or the NUL that the kernel wants.
+pub const NAME_BYTES: usize = NAME_MAX + 1;
 /// Bytes of an HTTP request's head, at most; a body is read as far as it fits in here too.
 pub const HTTP_HEAD_BYTES_MAX: usize = 8 * KIB;
 /// Bytes of an HTTP request's target.
@@ -234,6 +237,10 @@ const _: () = {
 };
 
 const _: () = assert!(HTTP_TARGET_BYTES_MAX < HTTP_HEAD_BYTES_MAX);
+const _: () = assert!(
+    NAME_BYTES <= CAR_DATA_MAX,
+    "a train names its file in one car"
+);
 const _: () = assert!(CARS_PER_BATCH_MIN <= CARS_PER_BATCH_FIRST);
 
 const fn check(board: &Board) {
@@ -247,7 +254,7 @@ const fn check(board: &Board) {
     assert!(board.turn_bytes >= 64 * KIB);
     assert!(
         board.listing_bytes >= 64 * KIB,
-        "a few hundred of the longest names"
+        "a hundred of the longest names, half of which stay at a cut"
     );
     assert!(board.cached_files >= 64 && board.cached_files.is_multiple_of(CACHE_WAYS));
     assert!(board.cached_bodies >= 1 && board.cached_bodies < 0xffff);
@@ -260,9 +267,9 @@ const fn check(board: &Board) {
     assert!(board.silent_ms <= board.idle_ms);
     assert!(HEAD_BYTES + board.cars_per_batch_max * CAR_SIZE_MAX > 2 * PATH_MAX);
     // One worker's table serves the whole board; the others' are never touched.
-    let cache = board.cached_files * KIB + board.cached_bodies * (CACHED_BODY_BYTES + 64);
+    let cache = board.cached_files * (3 * KIB / 2) + board.cached_bodies * (CACHED_BODY_BYTES + 64);
     let requests = (board.stashed_requests + 1) * HTTP_HEAD_BYTES_MAX;
-    let tables = board.connections_max * 512
+    let tables = board.connections_max * KIB
         + board.workers_max * (512 * KIB + board.listing_bytes + cache + requests);
     assert!(
         tables <= board.memory_bytes / 4,

@@ -340,7 +340,7 @@ mod tests {
             (b"...", Ok((b"...\0", false))),
             (b"a/../b", Err(Fault::NotAllowed)),
             (b"..", Err(Fault::NotAllowed)),
-            (&[b'x'; 256], Err(Fault::TooLong)),
+            (&[b'x'; NAME_BYTES], Err(Fault::TooLong)),
         ] {
             let got = clean(path);
             assert_eq!(

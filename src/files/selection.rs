@@ -1,14 +1,22 @@
 //! A selection: the first entries of a folder of any size in some order, in fixed memory, sorted.
 
 use crate::entry::{By, Order};
-use crate::limits::BOARD;
+use crate::limits::{BOARD, NAME_MAX};
 
-/// Bytes for items: each is a key (not where the order is by name), the length of a name, a name.
+/// Bytes for items: each is a key (not where the order is by name), the length of a name in two bytes, a
+/// name.
 const ROOM_BYTES: usize = BOARD.listing_bytes;
-/// Items at most: enough for names of 31 bytes.
+/// Items at most: enough for names of 30 bytes.
 const ITEMS_MAX: usize = ROOM_BYTES / 32;
 /// Bytes of the longest item.
-const ITEM_BYTES_MAX: usize = 8 + 1 + 255;
+const ITEM_BYTES_MAX: usize = 8 + LENGTH_BYTES + NAME_MAX;
+/// Bytes of a name's length.
+const LENGTH_BYTES: usize = size_of::<u16>();
+
+const _: () = assert!(
+    ROOM_BYTES / ITEM_BYTES_MAX >= 2,
+    "a cut leaves half of the items"
+);
 
 /// Where the last item stands that was kept at the last cut.
 const BOUND: u32 = 0;
@@ -69,13 +77,13 @@ impl Selection {
     /// bytes.
     pub(super) fn offer(&mut self, item: Item<'_>, after: Item<'_>) {
         let (key, name) = item;
-        assert!(!name.is_empty() && name.len() <= 255, "NAME_MAX");
+        assert!((1..=NAME_MAX).contains(&name.len()), "the walk has looked");
         if !after.1.is_empty() && self.order.compare(item, after).is_le() {
             return;
         }
         let key_bytes = key.to_ne_bytes();
         let key_size = key_size(self.order);
-        let size = key_size + 1 + name.len();
+        let size = key_size + LENGTH_BYTES + name.len();
         if self.count == ITEMS_MAX || self.used + size > ROOM_BYTES {
             self.keep_first_half();
         }
@@ -87,8 +95,9 @@ impl Selection {
         }
         let room = &mut self.room[self.used..][..size];
         room[..key_size].copy_from_slice(&key_bytes[..key_size]);
-        room[key_size] = name.len() as u8;
-        room[key_size + 1..].copy_from_slice(name);
+        let (length, name_room) = room[key_size..].split_at_mut(LENGTH_BYTES);
+        length.copy_from_slice(&(name.len() as u16).to_ne_bytes());
+        name_room.copy_from_slice(name);
         self.offsets[self.count] = self.used as u32;
         self.used += size;
         self.count += 1;
@@ -134,7 +143,7 @@ impl Selection {
 
     fn size_at(&self, offset: u32) -> usize {
         let (_, name) = item_at(&self.room, offset, self.order);
-        key_size(self.order) + 1 + name.len()
+        key_size(self.order) + LENGTH_BYTES + name.len()
     }
 }
 
@@ -146,8 +155,8 @@ fn key_size(order: Order) -> usize {
 fn item_at(room: &[u8], offset: u32, order: Order) -> Item<'_> {
     let (key, rest) = room[offset as usize..].split_at(key_size(order));
     let key = key.try_into().map_or(0, u64::from_ne_bytes);
-    let (length, rest) = rest.split_first().expect("an offset within the room");
-    (key, &rest[..usize::from(*length)])
+    let (length, rest) = rest.split_first_chunk().expect("an offset within the room");
+    (key, &rest[..usize::from(u16::from_ne_bytes(*length))])
 }
 
 #[cfg(test)]
@@ -213,7 +222,7 @@ mod tests {
         for order in ORDERS {
             let mut selection = boxed(order);
             for i in 0..20_000_u32 {
-                let mut name = vec![0xff; 255];
+                let mut name = vec![0xff; NAME_MAX];
                 name[..4].copy_from_slice(
                     &(i.wrapping_mul(2_654_435_761))
                         .to_be_bytes()
@@ -222,7 +231,7 @@ mod tests {
                 selection.offer((u64::from(i % 3), &name), (0, b""));
             }
             selection.sort();
-            assert!(selection.len() > 100 && selection.is_cut());
+            assert!(selection.len() > 40 && selection.is_cut());
             assert!((1..selection.len()).all(|index| {
                 let (before, item) = (selection.item(index - 1), selection.item(index));
                 order.compare(before, item).is_le()

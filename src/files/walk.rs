@@ -14,7 +14,7 @@ use heapless::Vec;
 use super::File;
 use super::selection::Selection;
 use crate::entry::{By, Entry, Order};
-use crate::limits::NAME_BYTES;
+use crate::limits::{NAME_BYTES, NAME_MAX};
 use crate::sys::{self, Directory, Errno, Opened};
 
 /// Bytes of entries that one step reads from a folder.
@@ -155,6 +155,10 @@ impl Walk {
             && let Some(name) = entries.next()
         {
             let name = name.to_bytes();
+            // A file system in user space may have longer ones. Nobody could ask for them.
+            if name.len() > NAME_MAX {
+                return Err(Errno::ENAMETOOLONG);
+            }
             if matches!(name, b"" | b"." | b"..") || !keep(name) {
                 continue;
             }
@@ -245,7 +249,7 @@ fn shown<'a>(entry: Result<Entry<'a>, Errno>) -> Result<Option<Entry<'a>>, Errno
 /// # Errors
 /// See [`Opened::at`].
 pub(super) fn look_up<'a>(folder: &File, name: &'a [u8]) -> Result<Entry<'a>, Errno> {
-    let c_name: Vec<u8, { NAME_BYTES + 1 }> = name.iter().copied().chain([0]).collect();
+    let c_name: Vec<u8, NAME_BYTES> = name.iter().copied().chain([0]).collect();
     let c_name = CStr::from_bytes_with_nul(&c_name).map_err(|_| Errno::EINVAL)?;
     let opened = Opened::at(folder.descriptor.raw(), c_name)?;
     Ok(Entry {

@@ -11,15 +11,21 @@ pub use query::{BadQuery, Format, Query};
 
 use super::civil_time::CivilTime;
 use super::document::{LISTING_STYLE, put_start, put_style};
-use super::text::{Output, put_html, put_size, put_url};
+use super::text::{FixedBuf, Output, put_html, put_size, put_url};
 use crate::entry::{By, Entry, Order};
+use crate::limits::CAR_BUFFER_BYTES;
 
 /// Bytes of the longest head, of a path of at most 1000 bytes.
-pub const HEAD_BYTES_MAX: usize = 28 * 1024;
+pub const HEAD_BYTES_MAX: usize = 36 * 1024;
 /// Bytes of the longest row, as HTML or JSON.
-pub const ROW_BYTES_MAX: usize = 3 * 1024;
+pub const ROW_BYTES_MAX: usize = 8 * 1024;
 /// Bytes of the longest foot.
-pub const FOOT_BYTES_MAX: usize = 6 * 1024;
+pub const FOOT_BYTES_MAX: usize = 10 * 1024;
+
+const _: () = assert!(
+    HEAD_BYTES_MAX + ROW_BYTES_MAX + FOOT_BYTES_MAX + 3 * FixedBuf::CHUNK_BYTES <= CAR_BUFFER_BYTES,
+    "the longest parts can be made one behind the other"
+);
 
 /// Folders that are links above the title: of a deeper path the uppermost one and the last ones.
 const CRUMBS_MAX: usize = 16;

@@ -4,7 +4,7 @@ use heapless::Vec;
 
 use super::Status;
 use super::list::alphanumeric_and;
-use crate::limits::{NAME_BYTES, PATH_MAX};
+use crate::limits::{NAME_MAX, PATH_MAX};
 
 /// The first component of the paths that are the server's own, whatever lies beneath the root.
 pub const OWN: &[u8] = b"-";
@@ -57,8 +57,8 @@ impl Path {
 ///
 /// # Errors
 /// 400 for a path that does not begin with a slash, for a malformed escape, for an escaped slash
-/// and for NUL. 404 for a component of 256 bytes or more, which no file has; 414 for more than `PATH_MAX`
-/// bytes.
+/// and for NUL. 404 for a component of more than `NAME_MAX` bytes, which no file has; 414 for more than
+/// `PATH_MAX` bytes.
 pub fn decode(raw_path: &[u8]) -> Result<Path, Status> {
     let Some(components) = raw_path.strip_prefix(b"/") else {
         return Err(Status::BAD_REQUEST);
@@ -83,7 +83,7 @@ pub fn decode(raw_path: &[u8]) -> Result<Path, Status> {
 }
 
 /// One component, its escapes decoded.
-fn component(raw: &[u8]) -> Result<Vec<u8, { NAME_BYTES - 1 }>, Status> {
+fn component(raw: &[u8]) -> Result<Vec<u8, NAME_MAX>, Status> {
     let mut component = Vec::new();
     let mut rest = raw;
     while let [first, behind @ ..] = rest {
@@ -180,12 +180,12 @@ mod tests {
 
     #[test]
     fn a_path_and_its_components_have_a_longest_size() {
-        let component = ["/", &"x".repeat(255)].concat();
+        let component = ["/", &"x".repeat(NAME_MAX)].concat();
         assert!(decode(component.as_bytes()).is_ok());
         let longer = [&component, "x"].concat();
         assert_eq!(decode(longer.as_bytes()), Err(Status::NOT_FOUND));
-        let escaped = ["/", &"%41".repeat(255)].concat();
-        assert_eq!(decode(escaped.as_bytes()).unwrap().bytes, [b'A'; 255]);
+        let escaped = ["/", &"%41".repeat(NAME_MAX)].concat();
+        assert_eq!(decode(escaped.as_bytes()).unwrap().bytes, [b'A'; NAME_MAX]);
         let longest = "/abcd".repeat(200) + "e";
         assert_eq!(decode(longest.as_bytes()).unwrap().bytes.len(), PATH_MAX);
         let longer = longest + "f";

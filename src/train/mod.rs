@@ -9,7 +9,7 @@ mod request;
 pub use layout::{Framing, Head, ResponseLayout, Segment};
 pub use request::{Request, parse};
 
-pub use crate::limits::{CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX, PATH_MAX};
+pub use crate::limits::{CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX, NAME_MAX, PATH_MAX};
 
 /// Bytes of the longest request: car(path) car(offset, length) car().
 pub const REQUEST_SIZE_MAX: usize = CAR_SIZE_MAX + CAR_HEAD_SIZE + RANGE_SIZE_MAX + CAR_HEAD_SIZE;

@@ -5,7 +5,7 @@
 packages_of() {
   case $1 in
     any) echo gcc libc6-dev strace curl ca-certificates wget aria2 libfaketime openssl rsync mandoc ;;
-    host) echo "$(packages_of any)" chromium systemd iproute2 procps ;;
+    host) echo "$(packages_of any)" chromium systemd iproute2 procps exfat-fuse exfatprogs ;;
     aarch64) echo "$(packages_of any)" gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static ;;
     armv7) echo "$(packages_of any)" gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user-static ;;
     armel) echo gcc libc6-dev gcc-arm-linux-gnueabi libc6-dev-armel-cross ;;

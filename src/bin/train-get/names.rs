@@ -5,10 +5,10 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use trainyard::train::NAME_MAX;
+
 use super::failure::{Failure, shown};
 
-/// Bytes of a name on the file systems that Linux has.
-const NAME_LEN_MAX: usize = 255;
 /// How the names of parts end, and those of the notes beside them.
 pub(crate) const PART_END: &[u8] = b".train-part";
 pub(crate) const ID_END: &[u8] = b".train-id";
@@ -30,7 +30,7 @@ pub(crate) fn check_name(name: &[u8]) -> Result<&OsStr, Failure> {
             refuse("it holds a '/' and could lead out of the chosen folder")
         }
         _ if name.contains(&0) => refuse("it holds a NUL"),
-        _ if name.len() > NAME_LEN_MAX => refuse("it is over 255 bytes long, use -o"),
+        _ if name.len() > NAME_MAX => refuse("it is longer than any file's name, use -o"),
         _ if is_reserved(name) => refuse("parts of unfinished files are named so"),
         _ => Ok(OsStr::from_bytes(name)),
     }
@@ -42,14 +42,17 @@ fn is_reserved(name: &[u8]) -> bool {
     name.starts_with(b".") && (name.ends_with(PART_END) || name.ends_with(ID_END))
 }
 
-/// `.NAME` and `end`. A long NAME is cut and told from others by a hash (FNV-1a), to stay a legal name.
+/// `.NAME` and `end`. A long NAME is cut and told from others by a hash (FNV-1a), to stay a legal name. It is
+/// not cut within a character of UTF-8, which some file systems refuse.
 pub(crate) fn name_beside(target: &OsStr, end: &[u8]) -> OsString {
     let target = target.as_bytes();
     let mut name = vec![b'.'];
     if target.len() <= STEM_LEN_MAX {
         name.extend_from_slice(target);
     } else {
-        name.extend_from_slice(&target[..STEM_LEN_MAX]);
+        let is_whole = |end: &usize| target[*end] & 0xc0 != 0x80;
+        let end = (STEM_LEN_MAX - 3..=STEM_LEN_MAX).rfind(is_whole);
+        name.extend_from_slice(&target[..end.unwrap_or(STEM_LEN_MAX)]);
         name.extend_from_slice(format!(".{:016x}", fnv1a(target)).as_bytes());
     }
     name.extend_from_slice(end);
@@ -68,7 +71,7 @@ mod tests {
 
     #[test]
     fn names() {
-        let longest = [b'x'; NAME_LEN_MAX];
+        let longest = [b'x'; NAME_MAX];
         for name in [
             &b"a"[..],
             b"...",
@@ -80,7 +83,7 @@ mod tests {
         ] {
             assert_eq!(check_name(name).unwrap().as_bytes(), name);
         }
-        let too_long = [b'x'; NAME_LEN_MAX + 1];
+        let too_long = [b'x'; NAME_MAX + 1];
         for name in [
             &b""[..],
             b".",
@@ -107,6 +110,14 @@ mod tests {
             name_beside(&long(b'b'), PART_END),
         );
         assert!(a != b && a.len() <= 255, "{a:?} {b:?}");
+        for letter in ["ä", "中", "🚂"] {
+            for before in 0..4 {
+                let name = "x".repeat(before) + &letter.repeat(150);
+                let beside = name_beside(OsStr::new(&name), PART_END);
+                let beside = beside.to_str().expect("no letter is cut");
+                assert_eq!(beside.as_bytes()[1..198], name.as_bytes()[..197]);
+            }
+        }
         assert_eq!(name_beside(OsStr::new("a"), ID_END), ".a.train-id");
         assert!(is_reserved(a.as_bytes()) && is_reserved(b".a.train-id"));
         assert!(!is_reserved(b"a.train-part") && !is_reserved(b".train"));

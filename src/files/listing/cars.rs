@@ -8,7 +8,7 @@ use super::{Listing, Mark};
 use crate::entry::Entry;
 use crate::files::File;
 use crate::files::walk::{Next, Place};
-use crate::limits::NAME_BYTES;
+use crate::limits::{CAR_BUFFER_BYTES, NAME_BYTES};
 use crate::sys::Errno;
 use crate::train::{CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX};
 
@@ -16,6 +16,7 @@ use crate::train::{CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX};
 const CARS_MAX: usize = 64;
 
 const _: () = assert!(CARS_MAX <= super::MARKS_MAX);
+const _: () = assert!((CARS_MAX + 1) * CAR_SIZE_MAX <= CAR_BUFFER_BYTES);
 
 /// One entry's text.
 type Text = Vec<u8, { NAME_BYTES + 48 }>;

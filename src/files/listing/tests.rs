@@ -309,7 +309,7 @@ fn an_entry_that_is_removed_between_pass_and_row_is_left_out() {
     served.pass(Order::NAME, b"").unwrap();
     fs::remove_file(folder.path().join("a.jpg")).unwrap();
     put(folder.path(), "b.txt", 31, 1);
-    let mut buffer = vec![0; 8 * 1024];
+    let mut buffer = vec![0; 64 * 1024];
     let file = served.files.get(served.slot);
     let write = |_: u32, entry: &Entry<'_>, out: &mut FixedBuf<'_>| {
         out.put(entry.name);
@@ -329,7 +329,7 @@ fn a_row_shows_the_size_that_put_it_where_it_is() {
     let by_size = order(By::Size, true);
     served.pass(by_size, b"txt").unwrap();
     put(folder.path(), "c.txt", 1, 2);
-    let mut buffer = vec![0; 8 * 1024];
+    let mut buffer = vec![0; 64 * 1024];
     let file = served.files.get(served.slot);
     let write = |_: u32, entry: &Entry<'_>, out: &mut FixedBuf<'_>| out.number(entry.size, 1);
     let (laid, _) = served

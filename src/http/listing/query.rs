@@ -6,9 +6,7 @@ use crate::entry::{By, Order};
 use crate::http::media::prefers_json;
 use crate::http::request::{Field, Request};
 use crate::http::text::{Output, put_url};
-
-/// Bytes of the longest name (NAME_MAX of limits.h), and so of a filter that can match.
-const NAME_MAX: usize = 255;
+use crate::limits::NAME_MAX;
 
 /// How a listing is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,7 +23,7 @@ pub enum Format {
 pub struct Query {
     /// `sort` and `order`; without them by name, the smallest first.
     pub order: Order,
-    /// `q`: see [`Query::matches`].
+    /// `q`: see [`Query::matches`]. A longer one than the longest name could match none.
     pub filter: Vec<u8, NAME_MAX>,
     /// `after`: the name behind which, in this order, the page starts; empty for the first page.
     pub after: Vec<u8, NAME_MAX>,
@@ -92,11 +90,11 @@ impl Query {
             },
             (b"q", filter) => match decoded(filter) {
                 Some(filter) => self.filter = filter,
-                None => return bad("q has at most 255 bytes"),
+                None => return bad("q has at most 765 bytes"),
             },
             (b"after", after) => match decoded(after) {
                 Some(after) if is_name(&after) => self.after = after,
-                _ => return bad("after is the name of an entry, of at most 255 bytes"),
+                _ => return bad("after is the name of an entry, of at most 765 bytes"),
             },
             _ => {}
         }
@@ -182,7 +180,7 @@ fn is_name(name: &[u8]) -> bool {
     !matches!(name, b"." | b"..") && !name.contains(&b'/') && !name.contains(&0)
 }
 
-/// The value without its percent-encoding; `None` if it has more than 255 bytes.
+/// The value without its percent-encoding; `None` if it has more than `NAME_MAX` bytes.
 fn decoded(value: &[u8]) -> Option<Vec<u8, NAME_MAX>> {
     let mut decoded = Vec::new();
     let mut rest = value;
@@ -239,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_value_that_cannot_be_is_an_error() {
-        let long = format!("q={}", "x".repeat(256));
+        let long = format!("q={}", "x".repeat(NAME_MAX + 1));
         for text in [
             "limit=0",
             "limit=-1",
@@ -256,7 +254,7 @@ mod tests {
         ] {
             assert!(Query::parse(text.as_bytes()).is_err(), "{text}");
         }
-        assert_eq!(parse(&long[..long.len() - 1]).filter.len(), 255);
+        assert_eq!(parse(&long[..long.len() - 1]).filter.len(), NAME_MAX);
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits::NAME_MAX;
 
 /// Names that mean something else in HTML, in a URL or in JSON.
 fn nasty() -> Vec<Vec<u8>> {
@@ -30,7 +31,7 @@ fn nasty() -> Vec<Vec<u8>> {
         b"cut \xe6\x97".to_vec(),
         b"over\xc0\xaflong".to_vec(),
         (1..=255).filter(|byte| *byte != b'/').collect(),
-        vec![b'"'; 255],
+        vec![b'"'; NAME_MAX],
     ]);
     names
 }
@@ -307,33 +308,30 @@ fn crumbs_lead_to_the_folders_above() {
 fn the_longest_parts_are_within_their_bounds() {
     let longest = format!(
         "q={}&limit=4294967295&sort=date&order=desc",
-        "%27".repeat(255)
+        "%27".repeat(NAME_MAX)
     );
     let mut asked = query(&longest);
-    asked.after = heapless::Vec::from_slice(&[b'\''; 255]).unwrap();
+    asked.after = heapless::Vec::from_slice(&[b'\''; NAME_MAX]).unwrap();
     let mut room = vec![0; HEAD_BYTES_MAX];
     for path in [
         [b'\''; 1000].to_vec(),
         b"\"/".repeat(500)[..999].to_vec(),
-        [[b'\''; 255].as_slice(); 4].join(&b'/')[..1000].to_vec(),
+        [[b'\''; NAME_MAX].as_slice(); 4].join(&b'/')[..1000].to_vec(),
     ] {
-        let mut out = super::super::FixedBuf::new(&mut room);
+        let mut out = FixedBuf::new(&mut room);
         head(&mut out, &path, &asked, Some(Note::TooManyToSort(By::Name)));
         assert!(out.used() > 7000);
     }
     for byte in 1..=255 {
-        let name = [byte; 255];
+        let name = [byte; NAME_MAX];
         let longest = Entry {
             mtime_ns: i64::MIN,
             ..entry(&name, byte % 2 == 0)
         };
-        row(
-            &mut super::super::FixedBuf::new(&mut room[..ROW_BYTES_MAX]),
-            &longest,
-        );
-        let mut out = super::super::FixedBuf::new(&mut room[..ROW_BYTES_MAX]);
+        row(&mut FixedBuf::new(&mut room[..ROW_BYTES_MAX]), &longest);
+        let mut out = FixedBuf::new(&mut room[..ROW_BYTES_MAX]);
         json_row(&mut out, &longest, false);
-        let mut out = super::super::FixedBuf::new(&mut room[..FOOT_BYTES_MAX]);
+        let mut out = FixedBuf::new(&mut room[..FOOT_BYTES_MAX]);
         asked.filter = heapless::Vec::from_slice(&name).unwrap();
         foot(&mut out, &asked, 0, Some(&name));
     }

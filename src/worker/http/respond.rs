@@ -151,7 +151,8 @@ impl<'a> Responder<'a> {
             Ok(Located::File(served)) => self.decide_file(request, served, Status::OK, options),
             Ok(Located::NeedsSlash) => Reply::Redirect(path, request.query).into(),
             Ok(Located::Folder(found)) => self.decide_folder(request, found),
-            Err(Fault::NotFound) => self.decide_missing(request, options),
+            // No name on this file system is so long.
+            Err(Fault::NotFound | Fault::TooLong) => self.decide_missing(request, options),
             Err(Fault::Full) => Reply::Busy.into(),
             Err(Fault::Io) => self.unreadable(),
             Err(fault) => Reply::Error(status_of(fault)).into(),
