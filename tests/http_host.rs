@@ -1,7 +1,8 @@
 //! What can be tested only of a program that runs natively: its system calls, its clock, and the
 //! clients that people use, which find a server only where it runs as fast as they expect.
 //!
-//! Needs strace, libfaketime, curl, wget, aria2, rsync, openssl, HAProxy, exfat-fuse and exfatprogs. Under emulation nothing of
+//! Needs strace, libfaketime, curl, wget, aria2, rsync, openssl, HAProxy, exfat-fuse and exfatprogs. Under
+//! emulation nothing of
 //! this is tested: there the calls would be the emulator's, and no library of this machine can be loaded.
 
 #[path = "http_host/calls.rs"]

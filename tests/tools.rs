@@ -9,6 +9,6 @@ mod allocation; // strace
 mod artefacts; // the release programs of a target
 mod boot_clients; // QEMU's tools for disks
 mod http_browser; // chromium
-mod http_host; // strace, libfaketime, curl, wget, aria2, rsync, openssl, HAProxy
+mod http_host; // strace, libfaketime, curl, wget, aria2, rsync, openssl, HAProxy, exfat-fuse
 mod memory; // a static program
 mod readme; // curl, rsync, openssl, mandoc, QEMU's tools for disks

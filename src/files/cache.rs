@@ -8,14 +8,13 @@
 use heapless::Vec;
 
 use super::watches::{FolderWatches, Watches};
-use super::{FileSlot, FileTable, Found, Root};
+use super::{FileSlot, FileTable, Found, OpenError, Root};
 use crate::http::{Accepted, Encoding, HttpConfig, content_type};
 use crate::limits::{
     BOARD, CACHE_WAYS, CACHED_BODY_BYTES, CACHED_PATH_BYTES, CACHED_REFRESH_MS, FILES_MAX,
     NAME_BYTES, PATH_MAX,
 };
 use crate::sys::{self, Descriptor, Opened};
-use crate::train::Fault;
 
 /// Bytes of what is known of the files that are kept open.
 pub const CACHED_FILES_BYTES: usize = size_of::<[Entry; BOARD.cached_files]>();
@@ -176,7 +175,7 @@ impl Cache {
         is_folder: bool,
         accepted: Accepted,
         now_ms: u64,
-    ) -> Result<Located, Fault> {
+    ) -> Result<Located, OpenError> {
         let set = hash(path, is_folder) % self.sets * CACHE_WAYS;
         let found = (set..set + CACHE_WAYS).find(|index| {
             let entry = &self.entries[*index];
@@ -389,9 +388,9 @@ fn resolve(
     path: &[u8],
     is_folder: bool,
     accepted: Accepted,
-) -> Result<Located, Fault> {
+) -> Result<Located, OpenError> {
     let mut found = root.find(path)?;
-    let mut full: Vec<u8, PATH_MAX> = Vec::from_slice(path).map_err(|_| Fault::TooLong)?;
+    let mut full: Vec<u8, PATH_MAX> = Vec::from_slice(path).map_err(|_| OpenError::TooLong)?;
     if found.opened.is_folder {
         if !is_folder {
             return Ok(Located::NeedsSlash);
@@ -404,7 +403,7 @@ fn resolve(
             None => return Ok(Located::Folder(found)),
         }
     } else if is_folder {
-        return Err(Fault::NotFound);
+        return Err(OpenError::NotFound);
     }
     let content_type = content_type(&found.name);
     let mut is_by_link = found.is_by_link;
@@ -439,7 +438,7 @@ fn find_index(
     root: &Root,
     http_config: &HttpConfig,
     full: &mut Vec<u8, PATH_MAX>,
-) -> Result<Option<Found>, Fault> {
+) -> Result<Option<Found>, OpenError> {
     let size = full.len();
     for name in http_config.index() {
         full.truncate(size);
@@ -451,8 +450,8 @@ fn find_index(
         }
         match root.find(full) {
             Ok(found) if !found.opened.is_folder => return Ok(Some(found)),
-            Ok(_) | Err(Fault::NotFound) => {}
-            Err(fault) => return Err(fault),
+            Ok(_) | Err(OpenError::NotFound) => {}
+            Err(error) => return Err(error),
         }
     }
     full.truncate(size);

@@ -2,6 +2,7 @@
 
 mod cache;
 mod listing;
+mod open_error;
 mod probe;
 mod pushed;
 mod root;
@@ -12,6 +13,7 @@ mod watches;
 
 pub use cache::{CACHED_FILES_BYTES, Cache, Files, Located, Place, Served};
 pub use listing::{Listing, RowsEnd, seek};
+pub use open_error::OpenError;
 pub use pushed::Pushed;
 pub use root::{Found, Root, read_folder};
 pub use table::{File, FileSlot, FileTable};

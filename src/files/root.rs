@@ -7,11 +7,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use heapless::Vec;
 
-use super::{Pushed, probe};
+use super::{OpenError, Pushed, probe};
 use crate::gauge::RootState;
-use crate::limits::NAME_BYTES;
+use crate::limits::{NAME_BYTES, PATH_MAX};
 use crate::sys::{self, Descriptor, Errno, Mount, Opened};
-use crate::train::{Fault, PATH_MAX};
 
 /// The root folder, open unless it is not there. Its descriptor keeps its number for good, so that
 /// all threads of a process can share it while it is opened anew.
@@ -208,24 +207,24 @@ impl Root {
     /// allowed, and neither is what leaves the root by a symbolic link.
     ///
     /// # Errors
-    /// What is wrong with the path, or what open(2) says; `Io` while the root is not there.
-    pub fn find(&self, path: &[u8]) -> Result<Found, Fault> {
+    /// See [`OpenError`]; `Io` while the root is not there.
+    pub fn find(&self, path: &[u8]) -> Result<Found, OpenError> {
         if !self.is_there() {
-            return Err(Fault::Io);
+            return Err(OpenError::Io);
         }
         let (clean, must_be_folder) = clean(path)?;
-        let c_path = CStr::from_bytes_with_nul(&clean).map_err(|_| Fault::Malformed)?;
+        let c_path = CStr::from_bytes_with_nul(&clean).map_err(|_| OpenError::Malformed)?;
         let (descriptor, is_by_link) = self.open_at(c_path).map_err(|errno| {
             // It may have been let go meanwhile, by another thread.
             if self.is_there() {
-                fault_of(errno)
+                errno.into()
             } else {
-                Fault::Io
+                OpenError::Io
             }
         })?;
-        let opened = Opened::of(descriptor.as_raw_fd()).map_err(fault_of)?;
+        let opened = Opened::of(descriptor.as_raw_fd())?;
         if must_be_folder && !opened.is_folder {
-            return Err(Fault::NotFound);
+            return Err(OpenError::NotFound);
         }
         Ok(Found {
             descriptor,
@@ -277,19 +276,23 @@ pub fn read_folder(folder: i32) -> Result<(), Errno> {
 }
 
 /// The path without what counts for nothing, a NUL at its end, and whether it must be a folder.
-fn clean(path: &[u8]) -> Result<(Path, bool), Fault> {
+fn clean(path: &[u8]) -> Result<(Path, bool), OpenError> {
     let mut clean = Path::new();
-    let mut push = |bytes: &[u8]| clean.extend_from_slice(bytes).map_err(|_| Fault::TooLong);
+    let mut push = |bytes: &[u8]| {
+        clean
+            .extend_from_slice(bytes)
+            .map_err(|_| OpenError::TooLong)
+    };
     let mut first = true;
     for component in path
         .split(|byte| *byte == b'/')
         .filter(|component| !matches!(*component, b"" | b"."))
     {
         if component == b".." {
-            return Err(Fault::NotAllowed);
+            return Err(OpenError::NotAllowed);
         }
         if component.len() >= NAME_BYTES {
-            return Err(Fault::TooLong);
+            return Err(OpenError::TooLong);
         }
         if !first {
             push(b"/")?;
@@ -304,26 +307,14 @@ fn clean(path: &[u8]) -> Result<(Path, bool), Fault> {
     Ok((clean, path.ends_with(b"/")))
 }
 
-pub(super) fn name_of(path: &[u8], is_folder: bool) -> Result<Vec<u8, NAME_BYTES>, Fault> {
+pub(super) fn name_of(path: &[u8], is_folder: bool) -> Result<Vec<u8, NAME_BYTES>, OpenError> {
     let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
     let last = if last == b"." { b"" } else { last };
-    let mut name = Vec::from_slice(last).map_err(|_| Fault::TooLong)?;
+    let mut name = Vec::from_slice(last).map_err(|_| OpenError::TooLong)?;
     if is_folder {
-        name.push(b'/').map_err(|_| Fault::TooLong)?;
+        name.push(b'/').map_err(|_| OpenError::TooLong)?;
     }
     Ok(name)
-}
-
-fn fault_of(errno: Errno) -> Fault {
-    match errno {
-        Errno::ENOENT | Errno::ENOTDIR => Fault::NotFound,
-        Errno::EACCES | Errno::EPERM | Errno::EXDEV | Errno::ELOOP | Errno::ENXIO => {
-            Fault::NotAllowed
-        }
-        Errno::ENAMETOOLONG => Fault::TooLong,
-        Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EAGAIN => Fault::Full,
-        _ => Fault::Io,
-    }
 }
 
 #[cfg(test)]
@@ -338,15 +329,15 @@ mod tests {
             (b"/", Ok((b".\0", true))),
             (b".", Ok((b".\0", false))),
             (b"...", Ok((b"...\0", false))),
-            (b"a/../b", Err(Fault::NotAllowed)),
-            (b"..", Err(Fault::NotAllowed)),
-            (&[b'x'; NAME_BYTES], Err(Fault::TooLong)),
+            (b"a/../b", Err(OpenError::NotAllowed)),
+            (b"..", Err(OpenError::NotAllowed)),
+            (&[b'x'; NAME_BYTES], Err(OpenError::TooLong)),
         ] {
             let got = clean(path);
             assert_eq!(
                 got.as_ref()
                     .map(|(path, folder)| (&path[..], *folder))
-                    .map_err(|fault| *fault),
+                    .map_err(|error| *error),
                 expected
             );
         }

@@ -4,7 +4,7 @@
 use std::os::fd::AsRawFd;
 
 use super::response::{Body, Response};
-use crate::files::{File, Found, Located, Served, read_folder, seek};
+use crate::files::{File, Found, Located, OpenError, Served, read_folder, seek};
 use crate::http::listing::Query;
 use crate::http::multipart::Multipart;
 use crate::http::path::{self, Path};
@@ -15,7 +15,6 @@ use crate::http::{
 };
 use crate::limits::CACHED_BODY_BYTES;
 use crate::sys::{self, Errno};
-use crate::train::Fault;
 use crate::worker::config::WorkerConfig;
 use crate::worker::store::Store;
 
@@ -143,7 +142,7 @@ impl<'a> Responder<'a> {
             return self.decide_own(path).into();
         }
         let located = if path.is_hidden() && !self.config.http_config.dotfiles {
-            Err(Fault::NotFound)
+            Err(OpenError::NotFound)
         } else {
             self.locate(&path.bytes, path.is_folder, request)
         };
@@ -152,10 +151,10 @@ impl<'a> Responder<'a> {
             Ok(Located::NeedsSlash) => Reply::Redirect(path, request.query).into(),
             Ok(Located::Folder(found)) => self.decide_folder(request, found),
             // No name on this file system is so long.
-            Err(Fault::NotFound | Fault::TooLong) => self.decide_missing(request, options),
-            Err(Fault::Full) => Reply::Busy.into(),
-            Err(Fault::Io) => self.unreadable(),
-            Err(fault) => Reply::Error(status_of(fault)).into(),
+            Err(OpenError::NotFound | OpenError::TooLong) => self.decide_missing(request, options),
+            Err(OpenError::Exhausted) => Reply::Busy.into(),
+            Err(OpenError::Io) => self.unreadable(),
+            Err(error) => Reply::Error(status_of(error)).into(),
         }
     }
 
@@ -169,7 +168,7 @@ impl<'a> Responder<'a> {
         path: &[u8],
         is_folder: bool,
         request: &Request,
-    ) -> Result<Located, Fault> {
+    ) -> Result<Located, OpenError> {
         let accepted = accepted(request.values(Field::AcceptEncoding));
         let (place, now_ms) = (self.config.place(), self.time.now_ms);
         let Store { files, cache, .. } = &mut *self.store;
@@ -362,13 +361,12 @@ fn is_fresh(real_ms: u64, mtime_ns: i64) -> bool {
     (-1_000_000..SETTLED_NS).contains(&age_ns)
 }
 
-fn status_of(fault: Fault) -> Status {
-    match fault {
-        Fault::NotFound => Status::NOT_FOUND,
-        Fault::NotAllowed => Status::FORBIDDEN,
-        Fault::TooLong => Status::URI_TOO_LONG,
-        Fault::Malformed => Status::BAD_REQUEST,
-        Fault::TooSlow => Status::TIMEOUT,
-        Fault::Full | Fault::Io => Status::UNAVAILABLE,
+fn status_of(error: OpenError) -> Status {
+    match error {
+        OpenError::NotFound => Status::NOT_FOUND,
+        OpenError::NotAllowed => Status::FORBIDDEN,
+        OpenError::TooLong => Status::URI_TOO_LONG,
+        OpenError::Malformed => Status::BAD_REQUEST,
+        OpenError::Exhausted | OpenError::Io => Status::UNAVAILABLE,
     }
 }

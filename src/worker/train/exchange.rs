@@ -1,6 +1,6 @@
 //! Requests and responses of the train protocol.
 
-use crate::files::{FileSlot, Files, Found};
+use crate::files::{FileSlot, Files, Found, OpenError};
 use crate::limits::{BOARD, CARS_PER_BATCH_MIN};
 use crate::link::Protocol;
 use crate::sys::{self, Errno, Opened};
@@ -63,7 +63,9 @@ pub(crate) fn receive<S: Socket>(conn: &mut Connection, io: &mut Io<S>) -> Next 
     };
     let (offset, length, used) = (request.offset, request.length, request.size);
     let found = io.config.root.find(request.path);
-    let laid_out = found.and_then(|found| lay_out(&mut io.store.files, found, offset, length));
+    let laid_out = found
+        .map_err(fault_of)
+        .and_then(|found| lay_out(&mut io.store.files, found, offset, length));
     let (layout, file) =
         laid_out.unwrap_or_else(|fault| (ResponseLayout::fault(fault), FileSlot::NONE));
     begin(conn, io, layout, file);
@@ -369,6 +371,17 @@ pub(crate) fn send_late_end<S: Socket>(conn: &mut Connection, io: &mut Io<S>) ->
     let layout = ResponseLayout::new(Framing::Plain, 0, 0, 0);
     begin(conn, io, layout, io.store.pushed);
     Next::Now
+}
+
+fn fault_of(error: OpenError) -> Fault {
+    match error {
+        OpenError::NotFound => Fault::NotFound,
+        OpenError::NotAllowed => Fault::NotAllowed,
+        OpenError::Malformed => Fault::Malformed,
+        OpenError::TooLong => Fault::TooLong,
+        OpenError::Exhausted => Fault::Full,
+        OpenError::Io => Fault::Io,
+    }
 }
 
 #[cfg(test)]
