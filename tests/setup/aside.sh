@@ -13,6 +13,15 @@ set_up_disk_tools() {
   "$cache/disk-tools/usr/bin/qemu-img" --version >&2
 }
 
+# QEMU's system emulation.
+emulator=$cache/emulator
+
+set_up_emulator() {
+  if [ -d "$emulator" ]; then return; fi
+  unpack_aside emulator qemu-system-arm qemu-system-common qemu-system-data
+  "$emulator/usr/bin/qemu-system-aarch64" --version >&2
+}
+
 # set_up_proxy: HAProxy.
 set_up_proxy() {
   if [ -d "$cache/haproxy" ]; then return; fi

@@ -2,13 +2,16 @@
 # The steps of tests/run. Each runs in a process of its own under `set -e`, gets its target as $1, and
 # fails by its exit status.
 
-# The environment of whoever starts the tests must not change what is built; BOARD may.
-unset RUSTFLAGS CARGO_TARGET_DIR CARGO_BUILD_TARGET TRAINYARD_PROGRAMS TRAINYARD_RUNNER TRAINYARD_STATIC TRAINYARD_POOL
-unset TRAINYARD_RELEASE TRAINYARD_TARGET
+# The tests' own variables must not come from whoever starts them.
+unset TRAINYARD_PROGRAMS TRAINYARD_RUNNER TRAINYARD_STATIC TRAINYARD_POOL TRAINYARD_RELEASE TRAINYARD_TARGET
 
-# On an ARM board the flags of .cargo/config.toml would hold for the tests as well: their procedural
-# macros cannot be static, and libfaketime works for shared libraries only.
-if [ "$(uname -m)" != x86_64 ]; then export RUSTFLAGS=; fi
+# runner_of aarch64|armv7|armv6: the prefix that starts such a program here
+runner_of() {
+  case $1 in
+    aarch64) echo qemu-aarch64-static ;;
+    armv7 | armv6) echo qemu-arm-static ;;
+  esac
+}
 
 # stages_of GROUP: one after the other. A stage is one lane of steps, or several at the same time: those that
 # wait beside one that computes, or builds in another folder.
@@ -24,10 +27,8 @@ stages_of() {
 }
 
 step_setup() {
-  local packages
   lock
-  read -ra packages <<<"$(packages_of "$1" | tr '\n' ' ')"
-  install "${packages[@]}"
+  install "$(packages_of "$1")"
   if [ "$1" != kernel ]; then set_up_disk_tools; fi
   if [ "$1" = host ]; then set_up_proxy; fi
   case $1 in
@@ -43,7 +44,7 @@ step_setup() {
       ;;
     board)
       set_up_std "$(triple_of aarch64)"
-      unpack_emulator
+      set_up_emulator
       unpack_kernel
       unpack_firmware || die "an image without the Pi's firmware would be tested"
       ;;
@@ -96,33 +97,7 @@ board_names() {
   done
 }
 
-# use_target TARGET: cargo then builds for it. Folders are apart because compilers may differ.
-use_target() {
-  case $1 in
-    host) export CARGO_TARGET_DIR=$top/target/tests/host ;;
-    armv6) export CARGO_TARGET_DIR=$top/target/tests/armv6 ;;
-    *)
-      unset RUSTFLAGS
-      use_std "$(triple_of "$1")"
-      ;;
-  esac
-}
-
-# The programs as they go to a board: optimized and without shared libraries, which .cargo/config.toml
-# says for ARM.
-step_static() {
-  use_target "$1"
-  if [ "$1" = armv6 ]; then
-    board/armv6
-    return
-  fi
-  unset RUSTFLAGS
-  if [ "$(triple_of "$1")" = x86_64-unknown-linux-gnu ]; then export RUSTFLAGS='-C target-feature=+crt-static'; fi
-  cargo build --release --bins --target "$(triple_of "$1")"
-  ls -l "$(static_programs "$1")"/{trainyard,train-get}
-}
-
-static_programs() { (use_target "$1" && echo "$CARGO_TARGET_DIR/$(triple_of "$1")/release"); }
+step_static() { build_static "$1"; }
 
 # With what is a program of its own, because its memory or its panics are what is tested.
 step_unit() {
@@ -220,14 +195,14 @@ name_programs() {
   else
     # With a test, so that what they are built from is what step_unit has built.
     (use_target "$1" && cargo test --no-run --test panic --target "$(triple_of "$1")")
-    TRAINYARD_PROGRAMS=$top/target/tests/arm/$(triple_of "$1")/debug
+    TRAINYARD_PROGRAMS=$top/target/builds/arm/$(triple_of "$1")/debug
     TRAINYARD_RUNNER=$(runner_of "$1")
     export TRAINYARD_PROGRAMS TRAINYARD_RUNNER
   fi
 }
 
 step_large-file() {
-  (step_static armv7)
+  (build_static armv7)
   tests/kernel/run "$(static_programs armv7)/trainyard"
 }
 

@@ -30,7 +30,7 @@ set_up_std() {
 
 # use_std TRIPLE: sets the environment so that cargo builds for it.
 use_std() {
-  export CARGO_TARGET_DIR=$top/target/tests/arm
+  export CARGO_TARGET_DIR=$top/target/builds/arm
   if has_std "$(own_sysroot)" "$1"; then return; fi
   has_std "$debian_rust" "$1" || die "there is no standard library for $1: its set-up failed"
   export RUSTC=$debian_rust/bin/rustc RUSTDOC=$debian_rust/bin/rustdoc

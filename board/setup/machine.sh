@@ -1,26 +1,9 @@
 # shellcheck shell=bash disable=SC2154 # `me`, `top` and `cache` come from those who source it
-# What a whole emulated board needs: QEMU's system emulation, Debian's kernel for arm64 and the Pi's
-# firmware, all unpacked into the cache folder; and the files that the kernel starts with.
+# What a board boots: Debian's kernel for arm64 and the Pi's firmware, both unpacked into the cache folder;
+# and the files that the kernel starts with.
 
-emulator=$cache/emulator
 kernel=$cache/kernel
 firmware=$cache/firmware
-
-# Not installed, because QEMU's packages conflict with other versions of each other.
-unpack_emulator() {
-  local deb libraries work=$cache/emulator.new
-  if [ -d "$emulator" ]; then return; fi
-  say "unpacking QEMU's system emulation"
-  rm -rf "$work"
-  for deb in qemu-system-arm qemu-system-common qemu-system-data; do download "$work/debs" "$deb"; done
-  read -ra libraries <<<"$(dpkg-deb -f "$work"/debs/qemu-system-arm_*.deb Depends | tr ',' '\n' |
-    sed 's/[|(:].*//; s/ //g' | grep -E '^(lib|zlib)' | tr '\n' ' ')"
-  install "${libraries[@]}"
-  for deb in "$work"/debs/*.deb; do dpkg-deb -x "$deb" "$work"; done
-  rm -rf "$work/debs"
-  "$work/usr/bin/qemu-system-aarch64" --version >&2
-  publish "$work" "$emulator"
-}
 
 unpack_kernel() {
   local package work=$cache/kernel.new

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154 # `me`, `top` and `cache` come from those who source it
-# What every part of tests/run and tests/kernel/run shares: messages, the cache folder, the targets.
+# What all that builds, packages and tests shares: messages, the cache folder, the targets.
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/trainyard
 
@@ -32,13 +32,5 @@ triple_of() {
     armv6) echo arm-unknown-linux-gnueabi ;;
     host) host_triple ;;
     *) die "no such target: $1" ;;
-  esac
-}
-
-# runner_of aarch64|armv7|armv6: the prefix that starts such a program here
-runner_of() {
-  case $1 in
-    aarch64) echo qemu-aarch64-static ;;
-    armv7 | armv6) echo qemu-arm-static ;;
   esac
 }
