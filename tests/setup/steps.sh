@@ -17,7 +17,7 @@ runner_of() {
 # wait beside one that computes, or builds in another folder.
 stages_of() {
   case $1 in
-    host) echo setup fmt,clippy,docs,boards+static unit,examples integration+systemd threads benches ;;
+    host) echo setup fmt,shellcheck,clippy,docs,boards+static unit,examples integration+systemd threads benches ;;
     aarch64 | armv7) echo setup boards+static unit integration threads ;;
     armv6) echo setup static integration ;;
     kernel) echo setup large-file ;;
@@ -55,6 +55,16 @@ step_setup() {
 step_fmt() {
   need_component fmt rustfmt
   cargo fmt --check
+}
+
+# Every script, and every part of one, by its first line.
+step_shellcheck() {
+  local scripts
+  mapfile -t scripts < <(find . \( -name target -o -name 'target-*' -o -name .git \) -prune -o -type f -exec \
+    awk 'FNR == 1 { if (/^#!.*sh( -[a-z]+)?$|^# shellcheck shell=/) print FILENAME; nextfile }' {} +)
+  [ ${#scripts[@]} -gt 30 ] || die "the scripts are not found: ${scripts[*]}"
+  # It does not see that traps call functions.
+  shellcheck -x --exclude=SC2317,SC2329 "${scripts[@]}"
 }
 
 step_clippy() {
