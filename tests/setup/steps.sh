@@ -17,7 +17,7 @@ runner_of() {
 # wait beside one that computes, or builds in another folder.
 stages_of() {
   case $1 in
-    host) echo setup fmt,shellcheck,clippy,docs,boards+static unit,examples integration+systemd threads benches ;;
+    host) echo setup fmt,shellcheck,clippy,docs,boards+static,msrv unit,examples integration+systemd threads benches ;;
     aarch64 | armv7) echo setup boards+static unit integration threads ;;
     armv6) echo setup static integration ;;
     kernel) echo setup large-file ;;
@@ -74,6 +74,22 @@ step_clippy() {
 
 need_component() {
   cargo "$1" --version >/dev/null 2>&1 || die "cargo $1 is missing: rustup component add $2"
+}
+
+# The oldest compiler that Cargo.toml promises builds the programs. clippy's incompatible_msrv looks at the rest.
+step_msrv() {
+  local version
+  version=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+  if [[ $(rustc -V) == "rustc $version".* ]]; then
+    say "this machine's own compiler is $version"
+    return
+  fi
+  if ! command -v rustup >/dev/null ||
+    ! timeout 600 rustup toolchain install "$version" --profile minimal --no-self-update; then
+    say "rustc $version cannot be had here: rustup is missing, or cannot get it"
+    exit 3
+  fi
+  CARGO_TARGET_DIR=$top/target/builds/msrv cargo "+$version" check --lib --bins
 }
 
 step_docs() { RUSTDOCFLAGS='-D warnings' cargo doc --no-deps; }
