@@ -139,7 +139,7 @@ fn a_stopped_reader_loses_its_place_also_when_nobody_waits() {
 
 fn a_slow_reader_keeps_its_place_while_nobody_waits() {
     let folder = tempfile::tempdir().unwrap();
-    let bytes = random_file(&folder.path().join("large"), 12, LARGE);
+    let bytes = random_file(&folder.path().join("large"), 12, *LARGE);
     let server = Server::start(folder.path(), &["--workers", "1", "--per-worker", "1"]);
     let mut slow = server.connect_narrow();
     slow.write_all(&request(b"large", &[])).unwrap();
@@ -150,7 +150,7 @@ fn a_slow_reader_keeps_its_place_while_nobody_waits() {
         begin.len()
     );
     // Then it takes the rest as fast as it can, and all is right.
-    let size = b"large".len() + 4 + 20 + LARGE + LARGE / 1000 * 4 + 4;
+    let size = b"large".len() + 4 + 20 + *LARGE + LARGE.div_ceil(1000) * 4 + 4;
     let mut whole = begin;
     slow.take((size - whole.len()) as u64)
         .read_to_end(&mut whole)

@@ -17,6 +17,7 @@ use nix::sys::socket::{
 };
 use std::os::fd::{AsFd, AsRawFd};
 
+use common::client::LARGE;
 use common::http::{Client, get, old_file, request};
 use common::server::{LIMIT, Server};
 use common::{Over, ask, at_once, program};
@@ -24,8 +25,6 @@ use common::{Over, ask, at_once, program};
 /// `wait_max_ms` of board generic, and what a busy machine may add.
 const WAIT_MAX: Duration = Duration::from_secs(20);
 const SLACK: Duration = Duration::from_secs(6);
-
-const LARGE: usize = 30_000_000;
 
 /// A server of one worker with two places, for both protocols; the second address is for HTTP.
 fn small_server(root: &Path) -> Server {
@@ -69,7 +68,7 @@ fn all_waits() {
 /// A server both of whose places are taken; `clients` come then.
 fn with_no_place_free(clients: impl FnOnce(&Server, &Over<'_>)) {
     let root = tempfile::tempdir().unwrap();
-    old_file(&root.path().join("large"), 1, LARGE);
+    old_file(&root.path().join("large"), 1, *LARGE);
     old_file(&root.path().join("file"), 2, 3000);
     let server = small_server(root.path());
     let is_over = AtomicBool::new(false);
@@ -151,7 +150,7 @@ fn trains_wait_as_long_as_it_takes() {
 #[test]
 fn who_waits_when_the_server_stops_is_told_in_words() {
     let root = tempfile::tempdir().unwrap();
-    let bytes = old_file(&root.path().join("large"), 1, LARGE);
+    let bytes = old_file(&root.path().join("large"), 1, *LARGE);
     let options = ["--workers", "1", "--per-worker", "2", "--drain", "20"];
     let mut server = Server::http(root.path(), &options);
     let mut busy: Vec<_> = (0..2).map(|_| Client::narrow(&server)).collect();

@@ -8,15 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use common::client::LARGE;
 use common::http::{Client, old_file};
 use common::program::is_emulated;
 use common::server::{LIMIT, Pool, Server, is_for, while_one_does_not_answer};
 use common::{ask, at_once, checksum, random_file, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-
-/// More than the kernel holds for one connection: a client that does not read keeps its place.
-const LARGE: usize = 24_000_000;
 
 fn send(signal: Signal, process: i32) {
     kill(Pid::from_raw(process), signal).unwrap();
@@ -52,7 +50,7 @@ fn wait_for_children(server: &Server, count: usize, gone: &[i32]) -> Vec<i32> {
 
 fn large_file(folder: &Path, seed: u64) -> (PathBuf, String) {
     let path = folder.join("large");
-    let bytes = random_file(&path, seed, LARGE);
+    let bytes = random_file(&path, seed, *LARGE);
     (path, checksum(&bytes))
 }
 
@@ -67,14 +65,14 @@ fn read_head(stream: &mut TcpStream) {
     assert_eq!(ask::read_car(stream).unwrap(), b"large");
     assert_eq!(
         ask::read_car(stream).unwrap(),
-        (LARGE as u64).to_le_bytes(),
+        (*LARGE as u64).to_le_bytes(),
         "the size"
     );
 }
 
 /// Reads the data cars up to the end car; the checksum of what came, if it is whole.
 fn rest(stream: &mut TcpStream) -> Result<String, ask::Failure> {
-    let mut data = Vec::with_capacity(LARGE);
+    let mut data = Vec::with_capacity(*LARGE);
     loop {
         match ask::read_car(stream)? {
             car if car.is_empty() => return Ok(checksum(&data)),
@@ -307,7 +305,7 @@ fn children_die_with_a_parent_that_is_killed() {
         // What was on its way may still come, then the connection is over.
         let mut bytes = Vec::new();
         let _ = client.read_to_end(&mut bytes);
-        assert!(bytes.len() < LARGE, "{} bytes came", bytes.len());
+        assert!(bytes.len() < *LARGE, "{} bytes came", bytes.len());
     }
     assert!(
         TcpStream::connect(server.address()).is_err(),

@@ -3,17 +3,27 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use super::ask::{Failure, read_car, request};
 use super::server::Server;
 use super::{checksum, random_file};
 
-/// More than the kernel holds for one connection: a client that does not read keeps its place.
-pub const LARGE: usize = 24_000_000;
+/// Bytes of a file that the kernel never holds whole for a client that does not read, however far it lets the
+/// server's buffer grow: such a client keeps its place.
+pub static LARGE: LazyLock<usize> = LazyLock::new(|| 20_000_000 + buffer_max("tcp_wmem"));
+
+/// Bytes that the kernel lets a connection's buffer grow to (tcp(7)): `tcp_wmem` for what is sent, `tcp_rmem` for
+/// what a client reads slowly.
+pub fn buffer_max(setting: &str) -> usize {
+    let path = format!("/proc/sys/net/ipv4/{setting}");
+    let text = std::fs::read_to_string(path).unwrap();
+    text.split_whitespace().last().unwrap().parse().unwrap()
+}
 
 /// Makes `large` in a folder; its checksum.
 pub fn large_file(folder: &Path, seed: u64) -> String {
-    checksum(&random_file(&folder.join("large"), seed, LARGE))
+    checksum(&random_file(&folder.join("large"), seed, *LARGE))
 }
 
 /// The data of a pushed file of this name, read to its end car, after which nothing comes.

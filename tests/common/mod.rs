@@ -8,6 +8,7 @@ pub mod http;
 pub mod program;
 pub mod server;
 
+use std::fmt::Display;
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,6 +45,24 @@ pub fn checksum(bytes: &[u8]) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+/// Asserts that these are the same bytes, which may be too many to show; says where they begin to differ.
+#[track_caller]
+pub fn assert_bytes(got: &[u8], expected: &[u8], what: impl Display) {
+    if got == expected {
+        return;
+    }
+    let pairs = got.iter().zip(expected);
+    let at = pairs.take_while(|(got, expected)| got == expected).count();
+    let shown = |bytes: &[u8]| bytes[at..].iter().take(32).copied().collect::<Vec<_>>();
+    panic!(
+        "{what}: {} bytes instead of {}, from offset {at} on \"{}\" instead of \"{}\"",
+        got.len(),
+        expected.len(),
+        shown(got).escape_ascii(),
+        shown(expected).escape_ascii()
+    );
 }
 
 /// Waits until `condition` holds; panics after `limit` with `what`.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::browser::Browser;
+use super::common::client::LARGE;
 use super::common::http::{Client, get, old_file};
 use super::common::server::Server;
 use super::common::{Over, wait_until};
@@ -55,7 +56,7 @@ fn the_page_of_a_full_server_becomes_what_was_asked_for() {
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    old_file(&root.path().join("large"), 1, 30_000_000);
+    old_file(&root.path().join("large"), 1, *LARGE);
     let server = Server::http(root.path(), &["--workers", "1", "--per-worker", "1"]);
     let mut browser = Browser::start();
     let url = format!("http://{}/", server.address());

@@ -8,9 +8,10 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::common::client::buffer_max;
 use super::common::http::{get, long_past, old_file, once, set_modified};
 use super::common::server::{LIMIT, Server};
-use super::common::{checksum, random_bytes, wait_until};
+use super::common::{assert_bytes, checksum, random_bytes, wait_until};
 use super::is_left_out;
 
 pub(super) const SIZE: usize = 12_000_000;
@@ -82,9 +83,14 @@ impl Yard {
     /// Whether a file that a client got is the one that is served.
     #[track_caller]
     pub(super) fn assert_got(&self, name: &str) {
+        self.assert_is(name, &self.bytes);
+    }
+
+    /// Whether a file that a client got holds these bytes.
+    #[track_caller]
+    fn assert_is(&self, name: &str, expected: &[u8]) {
         let got = fs::read(self.home.path().join(name)).unwrap();
-        assert_eq!(got.len(), self.bytes.len(), "{name}");
-        assert_eq!(checksum(&got), checksum(&self.bytes), "{name}");
+        assert_bytes(&got, expected, name);
     }
 
     /// Puts the first bytes of the file where a client will go on.
@@ -253,11 +259,11 @@ fn aria2_gets_a_file_in_eight_pieces() {
 }
 
 /// Starts a slow download, and suspends it in the midst.
-fn suspended(yard: &Yard, name: &str, arguments: &[&str], file: &str) -> Child {
+fn suspended(yard: &Yard, name: &str, arguments: &[&str]) -> Child {
     let mut command = yard.client(name);
     command.args(arguments).stderr(Stdio::null());
     let child = command.spawn().unwrap();
-    let path = yard.home.path().join(file);
+    let path = yard.home.path().join(name);
     wait_until("a begin", LIMIT, || {
         fs::metadata(&path).is_ok_and(|found| found.len() > 200_000)
     });
@@ -295,64 +301,37 @@ fn a_suspended_client_goes_on_after_a_restart() {
     if is_left_out() {
         return;
     }
+    // More than what a client has when it is suspended, and what the kernel takes for it after that.
+    let size = SIZE + buffer_max("tcp_wmem") + buffer_max("tcp_rmem");
+    let rate = (size / 5).to_string();
     let yard = Yard::new();
-    let url = yard.url("file.bin");
-    let tag = once(&yard.server, &get("/file.bin", &["Range: bytes=0-1"]));
+    let bytes = old_file(&yard.root.path().join("larger"), 3, size);
+    let url = yard.url("larger");
+    let tag = once(&yard.server, &get("/larger", &["Range: bytes=0-1"]));
     let if_range = format!("If-Range: {}", tag.field("etag").unwrap());
-    let slow = ["-sS", "--limit-rate", "1M", "-o", "got", &url];
-    let mut curl = suspended(&yard, "curl", &slow, "got");
-    let retry = [
-        "-q",
-        "--limit-rate",
-        "4M",
-        "--waitretry",
-        "1",
-        "-t",
-        "5",
-        &url,
-    ];
-    let mut wget = suspended(&yard, "wget", &retry, "file.bin");
+    let slow = ["-sS", "--limit-rate", &rate, "-o", "curl", &url];
+    let mut curl = suspended(&yard, "curl", &slow);
+    let retry = ["-q", "--limit-rate", &rate, "--waitretry", "1", "-t", "5"];
+    let mut wget = suspended(&yard, "wget", &[&retry[..], &["-O", "wget", &url]].concat());
     let yard = restart(yard);
     signal(&curl, Signal::SIGCONT);
     signal(&wget, Signal::SIGCONT);
     assert!(!curl.wait().unwrap().success(), "its connection is gone");
-    let begun = fs::metadata(yard.home.path().join("got")).unwrap().len();
-    assert!(begun > 0 && begun < SIZE as u64);
-    let go_on = [
-        "-sSf",
-        "-C",
-        "-",
-        "-H",
-        &if_range,
-        "-o",
-        "got",
-        "-w",
-        "%{http_code}",
-        &url,
-    ];
+    let begun = fs::metadata(yard.home.path().join("curl")).unwrap().len();
+    assert!((200_000..size as u64).contains(&begun), "{begun} bytes");
+    let told = ["-w", "%{http_code}", "-H", &if_range, &url];
+    let go_on = [&["-sSf", "-C", "-", "-o", "curl"], &told[..]].concat();
     assert_eq!(yard.passes("curl", &go_on), "206");
-    yard.assert_got("got");
+    yard.assert_is("curl", &bytes);
     // wget asks again by itself.
     assert!(wget.wait().unwrap().success());
-    yard.assert_got("file.bin");
+    yard.assert_is("wget", &bytes);
     // Had the file changed, all of it would come.
-    old_file(&yard.root.path().join("file.bin"), 2, SIZE - 1);
+    let changed = old_file(&yard.root.path().join("larger"), 2, size - 1);
     yard.put_begin("other", 1000);
-    let go_on = [
-        "-sS",
-        "-r",
-        "1000-",
-        "-H",
-        &if_range,
-        "-o",
-        "other",
-        "-w",
-        "%{http_code}",
-        &url,
-    ];
+    let go_on = [&["-sS", "-r", "1000-", "-o", "other"], &told[..]].concat();
     assert_eq!(yard.passes("curl", &go_on), "200");
-    let got = fs::read(yard.home.path().join("other")).unwrap();
-    assert_eq!(checksum(&got), checksum(&random_bytes(2, SIZE - 1)));
+    yard.assert_is("other", &changed);
     yard.server.stop();
 }
 

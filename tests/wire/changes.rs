@@ -1,8 +1,8 @@
 //! Files that change while they are sent.
 
-use super::*;
+use crate::common::client::LARGE;
 
-const LARGE: usize = 30_000_000;
+use super::*;
 
 /// The head and first 100 cars of the file, by a client that then waits.
 fn begin(server: &Server) -> (std::net::TcpStream, Vec<u8>) {
@@ -17,10 +17,10 @@ fn begin(server: &Server) -> (std::net::TcpStream, Vec<u8>) {
 fn a_file_that_shrinks_never_looks_whole() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("file");
-    let bytes = random_file(&path, 21, LARGE);
+    let bytes = random_file(&path, 21, *LARGE);
     let expected = expected_answer(&path, &bytes);
     let server = small_server(root.path());
-    for left in [0, 1, 200_000, LARGE as u64 - 1] {
+    for left in [0, 1, 200_000, *LARGE as u64 - 1] {
         fs::write(&path, &bytes).unwrap();
         let (mut stream, mut wire) = begin(&server);
         fs::File::options()
@@ -65,7 +65,7 @@ fn a_file_shorter_than_it_says_is_an_error() {
 fn a_file_that_is_replaced_is_sent_as_it_was() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("file");
-    let bytes = random_file(&path, 22, LARGE);
+    let bytes = random_file(&path, 22, *LARGE);
     let expected = expected_answer(&path, &bytes);
     let server = small_server(root.path());
     let (mut stream, mut wire) = begin(&server);
@@ -84,7 +84,7 @@ fn a_file_that_is_replaced_is_sent_as_it_was() {
 fn a_file_that_grows_is_sent_as_long_as_it_was() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("file");
-    let bytes = random_file(&path, 24, LARGE);
+    let bytes = random_file(&path, 24, *LARGE);
     let expected = expected_answer(&path, &bytes);
     let server = small_server(root.path());
     let (mut stream, mut wire) = begin(&server);
