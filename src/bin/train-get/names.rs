@@ -36,9 +36,12 @@ pub(crate) fn check_name(name: &[u8]) -> Result<&OsStr, Failure> {
     }
 }
 
-/// Whether `name` is one that unfinished files have, so that no file of a server may have it: it
-/// would be renamed over another's part.
+/// Whether `name` is one that unfinished files have, so that no file of a server may have it: it would be
+/// renamed over another's part. FAT, exFAT and NTFS take both cases of a letter for the same, and leave out
+/// dots and blanks at the end.
 fn is_reserved(name: &[u8]) -> bool {
+    let mut name = name.to_ascii_lowercase();
+    while name.pop_if(|last| matches!(last, b'.' | b' ')).is_some() {}
     name.starts_with(b".") && (name.ends_with(PART_END) || name.ends_with(ID_END))
 }
 
@@ -120,6 +123,7 @@ mod tests {
         }
         assert_eq!(name_beside(OsStr::new("a"), ID_END), ".a.train-id");
         assert!(is_reserved(a.as_bytes()) && is_reserved(b".a.train-id"));
+        assert!(is_reserved(b".a.Train-Part") && is_reserved(b".A.TRAIN-ID. ."));
         assert!(!is_reserved(b"a.train-part") && !is_reserved(b".train"));
     }
 }
