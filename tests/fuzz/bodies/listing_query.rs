@@ -17,6 +17,8 @@ pub(crate) fn check(bytes: &[u8]) {
         return;
     };
     is_sound(&query);
+    assert_eq!(query.filter[..], read_plainly(text, b"q=")[..]);
+    assert_eq!(query.after[..], read_plainly(text, b"after=")[..]);
     let link = link_of(&query);
     let asked = link.strip_prefix("./").expect("it is relative");
     let asked = Query::parse(asked.strip_prefix('?').unwrap_or(asked).as_bytes());
@@ -36,6 +38,29 @@ fn is_sound(query: &Query) {
     assert!(query.limit.is_none_or(|limit| limit > 0));
     assert!(!query.after.contains(&b'/') && !query.after.contains(&0));
     assert!(!matches!(&query.after[..], b"." | b".."));
+}
+
+/// The last value of a parameter that is not empty, decoded as a form's is (`+` is a space).
+fn read_plainly(text: &[u8], name: &[u8]) -> Vec<u8> {
+    let parameters = text.split(|byte| *byte == b'&');
+    let values = parameters.filter_map(|parameter| parameter.strip_prefix(name));
+    let value = values.filter(|value| !value.is_empty()).last();
+    let mut rest = value.unwrap_or_default();
+    let mut decoded = Vec::new();
+    while let Some((&byte, behind)) = rest.split_first() {
+        let digits = behind
+            .get(..2)
+            .and_then(|digits| str::from_utf8(digits).ok());
+        let escaped = digits
+            .filter(|digits| byte == b'%' && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        decoded.push(match byte {
+            b'+' => b' ',
+            byte => escaped.unwrap_or(byte),
+        });
+        rest = &behind[if escaped.is_some() { 2 } else { 0 }..];
+    }
+    decoded
 }
 
 struct Link(Vec<u8>);
