@@ -9,7 +9,7 @@ use crate::limits::{
     BOARD, CAR_BUFFER_BYTES, CONNECTIONS_MAX, FILES_MAX, HTTP_HEAD_BYTES_MAX, RING_MAX,
     TICKETS_MAX, WORKERS_MAX,
 };
-use crate::pool::{dispatcher, factory, process};
+use crate::pool::{self, factory, process};
 use crate::sys;
 use crate::worker::{self, Worker};
 
@@ -46,9 +46,7 @@ const WORKER_TABLES: usize = size_of::<Worker>();
 const _: () = {
     // Untouched tables cost address space only, but that is scarce where pointers have 32 bits.
     assert!(WORKER_TABLES * WORKERS_MAX < 512 * 1024 * 1024);
-    let full = CONNECTIONS_MAX * worker::CONNECTION_BYTES
-        + dispatcher::TICKETS_BYTES
-        + dispatcher::RING_BYTES;
+    let full = CONNECTIONS_MAX * worker::CONNECTION_BYTES + pool::TICKETS_BYTES + pool::RING_BYTES;
     assert!(
         full + 4 * (CAR_BUFFER_BYTES + size_of::<Listing>()) <= BOARD.memory_bytes / 4,
         "full load takes over a quarter of the memory"
@@ -112,8 +110,8 @@ fn process_rows(page: Page, pool: Pool, workers: usize) -> Vec<Row> {
 /// The dispatcher's tables, of which it touches what it fills.
 fn dispatcher_rows(page: Page, pool: Pool, places: usize) -> Vec<Row> {
     let (dispatcher, _) = owners(pool);
-    let tickets = page.touched(1, places + RING_MAX, dispatcher::TICKET_BYTES);
-    let ring = page.touched(1, RING_MAX, dispatcher::WAITING_BYTES);
+    let tickets = page.touched(1, places + RING_MAX, pool::TICKET_BYTES);
+    let ring = page.touched(1, RING_MAX, pool::WAITING_BYTES);
     let (name, bytes, touched) = match pool {
         Pool::Process => ("children", process::TABLE_BYTES, page.0),
         Pool::Thread => {
@@ -124,8 +122,8 @@ fn dispatcher_rows(page: Page, pool: Pool, places: usize) -> Vec<Row> {
         }
     };
     vec![
-        row("tickets", dispatcher, dispatcher::TICKETS_BYTES, tickets),
-        row("ring", dispatcher, dispatcher::RING_BYTES, ring),
+        row("tickets", dispatcher, pool::TICKETS_BYTES, tickets),
+        row("ring", dispatcher, pool::RING_BYTES, ring),
         row(name, dispatcher, bytes, touched),
     ]
 }

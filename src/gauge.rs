@@ -21,10 +21,10 @@ const COUNTERS: usize = FAULTS + 1;
 /// What became of the root since the start.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RootState {
-    /// How often it was opened anew, or let go.
-    pub changes: u32,
+    /// How often it was opened anew or let go: workers that have another one follow.
+    pub generation: u32,
     /// How often it was let go: then nothing of it may stay open.
-    pub let_goes: u16,
+    pub releases: u16,
     /// It is not there now.
     pub is_gone: bool,
 }
@@ -32,8 +32,8 @@ pub struct RootState {
 impl RootState {
     /// Nothing yet. All zeroes.
     pub const START: Self = Self {
-        changes: 0,
-        let_goes: 0,
+        generation: 0,
+        releases: 0,
         is_gone: false,
     };
 }
@@ -117,13 +117,13 @@ impl Gauges {
     }
 
     /// Shows what became of the root.
-    pub fn show_root(&self, state: RootState) {
+    pub fn publish_root(&self, state: RootState) {
         let RootState {
-            changes,
-            let_goes,
+            generation,
+            releases,
             is_gone,
         } = state;
-        let word = u64::from(changes) << 32 | u64::from(let_goes) << 16 | u64::from(is_gone);
+        let word = u64::from(generation) << 32 | u64::from(releases) << 16 | u64::from(is_gone);
         self.counters[ROOT].store(word, Relaxed);
     }
 
@@ -132,15 +132,15 @@ impl Gauges {
     pub fn root(&self) -> RootState {
         let word = self.counters[ROOT].load(Relaxed);
         RootState {
-            changes: (word >> 32) as u32,
-            let_goes: (word >> 16) as u16,
+            generation: (word >> 32) as u32,
+            releases: (word >> 16) as u16,
             is_gone: word & 1 != 0,
         }
     }
 
     /// Says that the worker holds nothing of any earlier generation of the root.
-    pub fn ack_root_generation(&self, worker: usize, changes: u32) {
-        self.root_acks(worker).store(changes.into(), Relaxed);
+    pub fn ack_root_generation(&self, worker: usize, generation: u32) {
+        self.root_acks(worker).store(generation.into(), Relaxed);
     }
 
     /// The root's generation that the worker has acknowledged.

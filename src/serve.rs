@@ -16,10 +16,12 @@ use crate::files::Root;
 use crate::limits::{RING_MAX, parent_descriptors, thread_pool_descriptors, worker_descriptors};
 use crate::logger::{self, Line};
 use crate::memory::Arena;
-use crate::pool::dispatcher::{Dispatcher, Ended, WorkerPool};
+use crate::pool::dispatcher::{Dispatcher, Ended, Equipment};
 use crate::pool::process::ProcessPool;
 use crate::pool::thread::ThreadPool;
-use crate::pool::{Acceptor, Control, Notifier, PoolConfig, RootMonitor};
+use crate::pool::{
+    Acceptor, Control, Notifier, OverflowResponder, PoolConfig, RootMonitor, WorkerPool,
+};
 use crate::sys;
 
 use listeners::{Bound, Listening};
@@ -42,9 +44,9 @@ pub fn run(options: &Options, arena: &'static Arena) -> Result<(), String> {
     let notifier = supervisor::notifier();
     let started = files::open_root(&options.root, options.wait_root)
         .and_then(|root| become_user(options, user, &root).map(|()| root))
-        .and_then(|root| setting_of(options, root));
+        .and_then(|root| config_of(options, root));
     match started {
-        Ok(setting) => start(options, arena, listening, setting, notifier),
+        Ok(config) => start(options, arena, listening, config, notifier),
         Err(reason) => {
             listening.remove_paths();
             Err(reason)
@@ -65,7 +67,7 @@ fn become_user(options: &Options, user: User, root: &Root) -> Result<(), String>
 /// What the pool is told. All files are opened by the rights of the user that the server runs as; of
 /// the way to the root, which may lead through folders that are closed to it, only the end must be
 /// readable.
-fn setting_of(options: &Options, root: Root) -> Result<PoolConfig, String> {
+fn config_of(options: &Options, root: Root) -> Result<PoolConfig, String> {
     files::check_root(&root, &options.root, options.wait_root)?;
     let pushed = options.push.as_deref();
     let pushed = pushed.map(|path| files::open_pushed(path, options.wait_root));
@@ -88,35 +90,36 @@ fn start(
     options: &Options,
     arena: &'static Arena,
     mut listening: Listening,
-    setting: PoolConfig,
+    config: PoolConfig,
     notifier: Notifier,
 ) -> Result<(), String> {
-    let manner = (setting.http_config, setting.clock_floor_s);
-    let acceptor = Acceptor::new(core::mem::take(&mut listening.listeners));
-    let root_monitor = RootMonitor::new(setting.root, options.wait_root);
-    let control = Control::new(eject::listen(), eject::names_of(&options.root).leak());
-    let ending = (options.drain_s * 1000, notifier, root_monitor, control);
+    let equipment = Equipment {
+        acceptor: Acceptor::new(core::mem::take(&mut listening.listeners)),
+        overflow: OverflowResponder::new(config.http_config, config.clock_floor_s),
+        notifier,
+        root_monitor: RootMonitor::new(config.root, options.wait_root),
+        control: Control::new(eject::listen(), eject::names_of(&options.root).leak()),
+        drain_ms: options.drain_s * 1000,
+    };
     let told = |errno| format!("the pool cannot start: {errno}");
     match options.pool {
         Pool::Process => {
-            let pool = Dispatcher::new(acceptor, manner, ending, |_| Ok(ProcessPool::new(setting)));
-            serve(options, arena, &listening, pool.map_err(told)?)
+            let dispatcher = Dispatcher::new(equipment, |_| Ok(ProcessPool::new(config)));
+            serve(options, arena, &listening, dispatcher.map_err(told)?)
         }
         Pool::Thread => {
-            let pool = Dispatcher::new(acceptor, manner, ending, |state| {
-                ThreadPool::new(setting, state)
-            });
-            serve(options, arena, &listening, pool.map_err(told)?)
+            let dispatcher = Dispatcher::new(equipment, |state| ThreadPool::new(config, state));
+            serve(options, arena, &listening, dispatcher.map_err(told)?)
         }
     }
 }
 
 /// The end of start-up, and what follows.
-fn serve<C: WorkerPool>(
+fn serve<P: WorkerPool>(
     options: &Options,
     arena: &Arena,
     listening: &Listening,
-    mut pool: Dispatcher<C>,
+    mut dispatcher: Dispatcher<P>,
 ) -> ! {
     let message = std::io::stderr()
         .is_terminal()
@@ -129,7 +132,7 @@ fn serve<C: WorkerPool>(
     log::debug!("start-up took {} bytes of the arena", arena.used());
     arena.seal();
     let heap_bytes = sys::heap_bytes();
-    if pool.begin().is_err() {
+    if dispatcher.start().is_err() {
         refuse("the children cannot be made: the system has no room for more processes\n");
     }
     if let Some(message) = &message {
@@ -142,14 +145,14 @@ fn serve<C: WorkerPool>(
         say(format_args!("http {bound}"));
     }
     say(format_args!("ready"));
-    let ended = pool.run();
+    let ended = dispatcher.run();
     listening.remove_paths();
     if sys::heap_bytes() != heap_bytes {
         refuse("C's heap has changed while serving: this is a bug, please report it\n");
     }
     match ended {
         Ok(ended) => {
-            pool.end(ended);
+            dispatcher.end(ended);
             sys::exit_now(i32::from(ended == Ended::AtOnce))
         }
         Err(errno) => {

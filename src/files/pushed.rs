@@ -64,13 +64,13 @@ impl Pushed {
         &self.file
     }
 
-    pub(super) fn let_go(&self) -> Result<(), Errno> {
+    pub(super) fn release(&self) -> Result<(), Errno> {
         self.is_there.store(false, Ordering::Release);
         self.file.become_like(&sys::no_folder()?)
     }
 
     /// Opens what is at its path now, if it was let go.
-    pub(super) fn come_back(&self) {
+    pub(super) fn reopen(&self) {
         if self.is_there.load(Ordering::Acquire) {
             return;
         }

@@ -18,8 +18,8 @@ pub struct Root {
     path: &'static CStr,
     folder: Descriptor,
     is_there: AtomicBool,
-    /// How often it had changed, all in all, when this process followed last.
-    changes: AtomicU32,
+    /// The generation that this process has followed to.
+    generation: AtomicU32,
     pushed: Option<Pushed>,
 }
 
@@ -47,7 +47,7 @@ impl Root {
             path,
             folder: folder.into(),
             is_there: AtomicBool::new(true),
-            changes: AtomicU32::new(0),
+            generation: AtomicU32::new(0),
             pushed: None,
         })
     }
@@ -61,7 +61,7 @@ impl Root {
             path,
             folder: sys::no_folder()?.into(),
             is_there: AtomicBool::new(false),
-            changes: AtomicU32::new(0),
+            generation: AtomicU32::new(0),
             pushed: None,
         })
     }
@@ -105,7 +105,7 @@ impl Root {
     ///
     /// # Errors
     /// `ENODATA` when it is empty, and what open(2) and read(2) say; nothing has changed then.
-    pub fn come_back(&self) -> Result<(), Errno> {
+    pub fn reopen_if_filled(&self) -> Result<(), Errno> {
         let folder = sys::open_folder(self.path)?;
         if !probe::is_filled(folder.as_raw_fd())? {
             return Err(Errno::ENODATA);
@@ -142,7 +142,7 @@ impl Root {
     ///
     /// # Errors
     /// `EMFILE` when there are too many descriptors.
-    pub fn let_go(&self) -> Result<(), Errno> {
+    pub fn release(&self) -> Result<(), Errno> {
         self.is_there.store(false, Ordering::Release);
         self.replace(&sys::no_folder()?, false)
     }
@@ -150,33 +150,33 @@ impl Root {
     /// Follows a process that has changed the root, if this process has not done so since. What cannot
     /// be opened is not there, until the next try; false until then.
     pub fn follow(&self, state: RootState) -> bool {
-        if self.changes.load(Ordering::Acquire) == state.changes {
+        if self.generation.load(Ordering::Acquire) == state.generation {
             return true;
         }
         let followed = if state.is_gone {
-            self.let_go()
+            self.release()
         } else {
             self.reopen()
         };
         match followed {
-            Ok(()) => self.changes.store(state.changes, Ordering::Release),
-            Err(_) if self.is_there() => drop(self.let_go()),
+            Ok(()) => self.generation.store(state.generation, Ordering::Release),
+            Err(_) if self.is_there() => drop(self.release()),
             Err(_) => {}
         }
         followed.is_ok()
     }
 
-    /// This process has changed the root itself, which makes so many times.
-    pub fn note(&self, changes: u32) {
-        self.changes.store(changes, Ordering::Release);
+    /// This process has begun the generation itself.
+    pub fn mark_generation(&self, generation: u32) {
+        self.generation.store(generation, Ordering::Release);
     }
 
     fn replace(&self, folder: &OwnedFd, is_there: bool) -> Result<(), Errno> {
         self.folder.become_like(folder)?;
         self.is_there.store(is_there, Ordering::Release);
         match &self.pushed {
-            Some(pushed) if is_there => pushed.come_back(),
-            Some(pushed) => pushed.let_go()?,
+            Some(pushed) if is_there => pushed.reopen(),
+            Some(pushed) => pushed.release()?,
             None => {}
         }
         Ok(())

@@ -13,16 +13,21 @@ mod overflow;
 mod pass_fd;
 pub mod process;
 mod root_monitor;
+mod state;
 pub mod thread;
 mod ticket;
 mod watchdog;
+mod worker_pool;
 
 use static_cell::ConstStaticCell;
 
 pub use acceptor::{Acceptor, Listener};
 pub use control::Control;
 pub use notifier::Notifier;
+pub use overflow::OverflowResponder;
 pub use root_monitor::RootMonitor;
+pub use state::{DispatcherState, RING_BYTES, TICKET_BYTES, TICKETS_BYTES, WAITING_BYTES};
+pub use worker_pool::WorkerPool;
 
 use crate::files::Root;
 use crate::http::HttpConfig;

@@ -14,14 +14,16 @@ struct Leaving {
 }
 
 /// The responder and its places.
-pub(super) struct OverflowResponder {
+pub struct OverflowResponder {
     leaving: [Leaving; TURNED_AWAY_MAX],
     http_config: &'static HttpConfig,
     clock_floor_s: u64,
 }
 
 impl OverflowResponder {
-    pub(super) fn new(http_config: &'static HttpConfig, clock_floor_s: u64) -> Self {
+    /// One without clients, which answers as these say.
+    #[must_use]
+    pub fn new(http_config: &'static HttpConfig, clock_floor_s: u64) -> Self {
         const FREE: Leaving = Leaving {
             socket: Descriptor::NONE,
             until_ms: 0,

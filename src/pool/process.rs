@@ -7,11 +7,12 @@ use nix::sys::epoll::EpollFlags;
 use static_cell::ConstStaticCell;
 
 use super::PoolConfig;
-use super::dispatcher::{DispatcherState, Jobs, WorkerPool};
 use super::pass_fd;
+use super::state::DispatcherState;
 use super::ticket::Ticket;
 use super::watchdog::Watchdog;
-use crate::limits::{BOARD, JOBS_PER_MESSAGE_MAX, WORKERS_MAX};
+use super::worker_pool::WorkerPool;
+use crate::limits::{BOARD, WORKERS_MAX};
 use crate::sys::{self, Descriptor, Errno};
 
 /// One child, by the words of the classic exercise. All zeroes is no child.
@@ -56,7 +57,7 @@ pub const TABLE_BYTES: usize = size_of::<[ProcessData; WORKERS_MAX]>();
 
 /// The children, as their parent sees them.
 pub struct ProcessPool {
-    setting: PoolConfig,
+    config: PoolConfig,
     data: &'static mut [ProcessData],
     watchdog: Watchdog,
     pid: i32,
@@ -65,13 +66,13 @@ pub struct ProcessPool {
 impl ProcessPool {
     /// Takes the table; makes no child yet.
     #[must_use]
-    pub fn new(setting: PoolConfig) -> Self {
-        assert!((1..=WORKERS_MAX).contains(&setting.workers) && setting.per_worker > 0);
+    pub fn new(config: PoolConfig) -> Self {
+        assert!((1..=WORKERS_MAX).contains(&config.workers) && config.per_worker > 0);
         Self {
-            data: &mut PROCESS_DATA.take()[..setting.workers],
+            data: &mut PROCESS_DATA.take()[..config.workers],
             watchdog: Watchdog::new(),
             pid: sys::process_id(),
-            setting,
+            config,
         }
     }
 
@@ -82,7 +83,42 @@ impl ProcessPool {
             return 0;
         }
         let untaken = data.sent.saturating_sub(state.gauges.taken(child)) as usize;
-        (self.setting.per_worker - data.busy).min(BOARD.untaken_max.saturating_sub(untaken))
+        (self.config.per_worker - data.busy).min(BOARD.untaken_max.saturating_sub(untaken))
+    }
+
+    /// The least busy of the children that have room, and how many of those who wait it is to have: all of
+    /// them have as many.
+    fn least_busy(&self, state: &DispatcherState, refused: &[bool]) -> Option<(usize, usize)> {
+        let with_room =
+            (0..self.data.len()).filter(|child| !refused[*child] && self.room(state, *child) > 0);
+        let children = with_room.clone().count();
+        let child = with_room.min_by_key(|child| self.data[*child].busy)?;
+        let share = state.waiting().div_ceil(children);
+        Some((child, share.min(self.room(state, child))))
+    }
+
+    /// Passes the first who wait to a child; false when it takes none for now.
+    fn pass(&mut self, state: &mut DispatcherState, child: usize, count: usize) -> bool {
+        let (mut jobs, since_ms) = state.take_jobs(count, child);
+        let data = &mut self.data[child];
+        if let Err(errno) = pass_fd::send_jobs(&data.fd, &jobs) {
+            if !matches!(
+                errno,
+                Errno::EAGAIN | Errno::ETOOMANYREFS | Errno::EPIPE | Errno::ECONNRESET
+            ) {
+                log::warn!("sockets cannot be passed to child {child} for now: {errno}");
+            }
+            state.put_back(jobs, since_ms);
+            return false;
+        }
+        data.busy += jobs.len();
+        data.sent += jobs.len() as u64;
+        assert!(data.busy <= self.config.per_worker);
+        for job in &mut jobs {
+            // Otherwise the child's close would not be the last, and the client not see it.
+            job.socket.close();
+        }
+        true
     }
 
     fn give_back(&mut self, state: &mut DispatcherState, ticket: Ticket, child: usize) {
@@ -101,19 +137,19 @@ impl ProcessPool {
 
 impl WorkerPool for ProcessPool {
     /// All children: their memory is a copy of the parent's, so they are made after the seal.
-    fn begin(&mut self, state: &mut DispatcherState) -> Result<(), Errno> {
+    fn start(&mut self, state: &mut DispatcherState) -> Result<(), Errno> {
         (0..self.data.len()).try_for_each(|child| self.make_child(state, child))
     }
 
-    fn tend(&mut self, state: &mut DispatcherState, now_ms: u64) {
+    fn maintain(&mut self, state: &mut DispatcherState, now_ms: u64) {
         self.respawn(state, now_ms);
         self.check_watchdog(state, now_ms);
     }
 
-    fn tend_ms(&self) -> Option<u64> {
+    fn maintain_ms(&self) -> Option<u64> {
         let dead = self.data.iter().filter(|child| child.pid == 0);
-        let heartbeat = (self.held() > 0).then(|| self.watchdog.next_ms());
-        dead.map(|child| child.respawn_ms).chain(heartbeat).min()
+        let check = (self.held() > 0).then(|| self.watchdog.next_ms());
+        dead.map(|child| child.respawn_ms).chain(check).min()
     }
 
     fn reap(&mut self, state: &mut DispatcherState) {
@@ -129,54 +165,34 @@ impl WorkerPool for ProcessPool {
     fn is_full(&self) -> bool {
         self.data
             .iter()
-            .all(|data| data.pid == 0 || data.busy >= self.setting.per_worker)
+            .all(|data| data.pid == 0 || data.busy >= self.config.per_worker)
     }
 
-    /// The least busy child.
-    fn offer(
-        &self,
-        state: &DispatcherState,
-        waiting: usize,
-        refused: &[bool],
-    ) -> Option<(usize, usize)> {
-        let with_room =
-            (0..self.data.len()).filter(|child| !refused[*child] && self.room(state, *child) > 0);
-        let children = with_room.clone().count();
-        let child = with_room.min_by_key(|child| self.data[*child].busy)?;
-        let share = waiting
-            .div_ceil(children)
-            .min(self.room(state, child))
-            .min(JOBS_PER_MESSAGE_MAX);
-        Some((child, share))
-    }
-
-    fn pass(&mut self, child: usize, jobs: &mut Jobs) -> Result<(), Errno> {
-        let data = &mut self.data[child];
-        pass_fd::send_jobs(&data.fd, jobs)?;
-        data.busy += jobs.len();
-        data.sent += jobs.len() as u64;
-        assert!(data.busy <= self.setting.per_worker);
-        while let Some(mut job) = jobs.pop() {
-            // Otherwise the child's close would not be the last, and the client not see it.
-            job.socket.close();
+    fn dispatch(&mut self, state: &mut DispatcherState) -> bool {
+        let mut refused = [false; WORKERS_MAX];
+        while state.waiting() > 0 {
+            let Some((child, share)) = self.least_busy(state, &refused) else {
+                return self.is_full();
+            };
+            refused[child] = !self.pass(state, child, share);
         }
-        Ok(())
+        true
     }
 
     fn workers(&self) -> usize {
         self.data.len()
     }
 
-    fn asked(&self) -> usize {
+    fn asked_to_give_way(&self) -> usize {
         self.data.iter().filter(|data| data.asked).count()
     }
 
-    fn can_ask(&self, worker: usize) -> bool {
+    fn can_give_way(&self, worker: usize) -> bool {
         let data = self.data.get(worker);
         data.is_some_and(|data| data.pid != 0 && !data.asked)
     }
 
-    fn ask(&mut self, worker: usize) -> bool {
+    fn ask_to_give_way(&mut self, worker: usize) -> bool {
         let data = &mut self.data[worker];
         data.asked = pass_fd::send_give_way(&data.fd).is_ok();
         data.asked
@@ -203,7 +219,7 @@ impl WorkerPool for ProcessPool {
         }
     }
 
-    fn call_all(&mut self) {
+    fn wake_all(&mut self) {
         for data in self.data.iter().filter(|data| data.pid != 0) {
             // One whose pair is full has enough to wake up for.
             let _ = pass_fd::send_look(&data.fd);
@@ -220,7 +236,7 @@ impl WorkerPool for ProcessPool {
         self.shut_down_children();
     }
 
-    fn end_at_once(&mut self) {
+    fn kill(&mut self) {
         self.kill_children();
     }
 }

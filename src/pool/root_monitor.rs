@@ -11,6 +11,7 @@ pub struct RootMonitor {
     root: &'static Root,
     /// Whether a root that is not there is waited for.
     waits: bool,
+    /// What the workers follow. This is where it is decided; the gauges only show it.
     state: RootState,
     /// Where the root is mounted, or was when it was let go. `None` once something else is seen there.
     mount: Option<Mount>,
@@ -21,7 +22,7 @@ pub struct RootMonitor {
     faults: u64,
     next_ms: u64,
     /// Tells of mounts and unmounts; none where the system does not.
-    changes: Descriptor,
+    mount_changes: Descriptor,
 }
 
 impl RootMonitor {
@@ -37,7 +38,7 @@ impl RootMonitor {
             rests_until_ms: 0,
             faults: 0,
             next_ms: 0,
-            changes: sys::mount_changes().unwrap_or(Descriptor::NONE),
+            mount_changes: sys::mount_changes().unwrap_or(Descriptor::NONE),
         };
         if root.is_there() {
             root_monitor.remember_mount();
@@ -47,7 +48,7 @@ impl RootMonitor {
 
     /// Its event, `EPOLLPRI` and edge-triggered, means [`RootMonitor::check_soon`].
     pub(super) fn mount_changes(&self) -> &Descriptor {
-        &self.changes
+        &self.mount_changes
     }
 
     /// Something was mounted or unmounted: looks at once, before the next mount can be taken for the
@@ -66,27 +67,27 @@ impl RootMonitor {
         self.root.is_there()
     }
 
-    /// How often the root has changed: what the workers follow.
-    pub(super) fn changes(&self) -> u32 {
-        self.state.changes
+    /// The root's generation: what the workers follow.
+    pub(super) fn generation(&self) -> u32 {
+        self.state.generation
     }
 
     /// Opens the root anew; true when the workers have to follow. One that cannot be opened is let go
     /// if it is waited for, and otherwise stays what it was.
-    pub(super) fn reopen_root(&mut self, gauges: Gauges, now_ms: u64) -> bool {
+    pub(super) fn reopen(&mut self, gauges: Gauges, now_ms: u64) -> bool {
         if !self.root.is_there() {
             self.rests_until_ms = 0;
-            return self.look_for_root(gauges, now_ms);
+            return self.check_absent(gauges, now_ms);
         }
         match self.root.reopen() {
             Ok(()) => {
                 log::info!("the root is opened anew");
                 self.remember_mount();
-                self.show(gauges);
+                self.publish(gauges);
             }
             Err(errno) if self.waits => {
                 log::warn!("the root is not there ({errno}); waiting for it");
-                self.let_go(gauges);
+                self.release(gauges);
             }
             Err(errno) => {
                 log::error!("the root cannot be opened anew: {errno}; the old one is served on");
@@ -98,7 +99,7 @@ impl RootMonitor {
 
     /// Lets go of the root, so that it can be unmounted, and leaves it alone for a while. True when the
     /// workers have to follow.
-    pub(super) fn eject_root(&mut self, gauges: Gauges, now_ms: u64) -> bool {
+    pub(super) fn eject(&mut self, gauges: Gauges, now_ms: u64) -> bool {
         self.rests_until_ms = now_ms + EJECTED_REST_MS;
         if self.root.mount_now().ok() != self.mount {
             // Unmounted already: what is mounted next may look the same, and is another one.
@@ -107,31 +108,31 @@ impl RootMonitor {
         let was_there = self.root.is_there();
         if was_there {
             log::info!("the root is let go, as asked");
-            self.let_go(gauges);
+            self.release(gauges);
         }
         was_there
     }
 
     /// Comes in every turn: when it is time, looks whether the root is still there, or there again. True
     /// when the workers have to follow. It blocks while a card that may have failed is asked.
-    pub(super) fn look(&mut self, gauges: Gauges, now_ms: u64) -> bool {
+    pub(super) fn check(&mut self, gauges: Gauges, now_ms: u64) -> bool {
         if now_ms < self.next_ms {
             return false;
         }
         self.next_ms = now_ms + ROOT_POLL_MS;
         if self.root.is_there() {
-            self.look_after_root(gauges, now_ms)
+            self.check_present(gauges, now_ms)
         } else {
-            self.look_for_root(gauges, now_ms)
+            self.check_absent(gauges, now_ms)
         }
     }
 
-    /// When [`RootMonitor::look`] should come by itself.
+    /// When [`RootMonitor::check`] should come by itself.
     pub(super) fn next_ms(&self) -> u64 {
         self.next_ms
     }
 
-    fn look_after_root(&mut self, gauges: Gauges, now_ms: u64) -> bool {
+    fn check_present(&mut self, gauges: Gauges, now_ms: u64) -> bool {
         let faults = gauges.faults();
         let has_faults = core::mem::replace(&mut self.faults, faults) != faults;
         let now = self.root.mount_now();
@@ -152,11 +153,11 @@ impl RootMonitor {
         } else {
             return false;
         }
-        self.let_go(gauges);
+        self.release(gauges);
         true
     }
 
-    fn look_for_root(&mut self, gauges: Gauges, now_ms: u64) -> bool {
+    fn check_absent(&mut self, gauges: Gauges, now_ms: u64) -> bool {
         let Ok(mount) = self.root.mount_now() else {
             self.mount = None;
             return false;
@@ -168,7 +169,7 @@ impl RootMonitor {
         if !is_same {
             self.mount = None;
         }
-        match self.root.come_back() {
+        match self.root.reopen_if_filled() {
             Ok(()) => {}
             // An empty folder: nothing is mounted there yet.
             Err(Errno::ENODATA) => return false,
@@ -182,7 +183,7 @@ impl RootMonitor {
         }
         log::info!("the root is there");
         self.remember_mount();
-        self.show(gauges);
+        self.publish(gauges);
         true
     }
 
@@ -191,18 +192,20 @@ impl RootMonitor {
         self.has_device = self.mount.is_some_and(|mount| mount.has_device());
     }
 
-    fn let_go(&mut self, gauges: Gauges) {
-        if let Err(errno) = self.root.let_go() {
+    /// Lets go of the root; nothing of it may stay open with the workers.
+    fn release(&mut self, gauges: Gauges) {
+        if let Err(errno) = self.root.release() {
             log::error!("the root cannot be let go: {errno}");
         }
-        self.state.let_goes = self.state.let_goes.wrapping_add(1);
-        self.show(gauges);
+        self.state.releases = self.state.releases.wrapping_add(1);
+        self.publish(gauges);
     }
 
-    fn show(&mut self, gauges: Gauges) {
-        self.state.changes = self.state.changes.wrapping_add(1);
+    /// Begins the root's next generation, which the workers follow.
+    fn publish(&mut self, gauges: Gauges) {
+        self.state.generation = self.state.generation.wrapping_add(1);
         self.state.is_gone = !self.root.is_there();
-        self.root.note(self.state.changes);
-        gauges.show_root(self.state);
+        self.root.mark_generation(self.state.generation);
+        gauges.publish_root(self.state);
     }
 }

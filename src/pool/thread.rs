@@ -2,11 +2,12 @@
 
 use nix::sys::epoll::EpollFlags;
 
-use super::dispatcher::{DispatcherState, Jobs, WorkerPool, ticket};
 use super::factory::{Factory, Place};
+use super::state::{DispatcherState, ticket};
 use super::watchdog::{Verdict, Watchdog};
+use super::worker_pool::WorkerPool;
 use super::{PoolConfig, WORKERS};
-use crate::limits::{JOBS_PER_MESSAGE_MAX, QUEUE_CAPACITY, STUCK_MS};
+use crate::limits::{QUEUE_CAPACITY, STUCK_MS};
 use crate::link::REPORT_MAX;
 use crate::sys::{self, Errno};
 use crate::worker::WorkerConfig;
@@ -29,24 +30,24 @@ impl ThreadPool {
     ///
     /// # Errors
     /// What eventfd, epoll and clone say.
-    pub fn new(setting: PoolConfig, state: &DispatcherState) -> Result<Self, Errno> {
-        let (workers, per_worker) = (setting.workers, setting.per_worker);
+    pub fn new(config: PoolConfig, state: &DispatcherState) -> Result<Self, Errno> {
+        let (workers, per_worker) = (config.workers, config.per_worker);
         let mut factory = Factory::init(QUEUE_CAPACITY, workers, per_worker)?;
         let bell = factory.bell().descriptor();
         state.watch(bell, ANYONE, EpollFlags::EPOLLIN | EpollFlags::EPOLLET)?;
         let gauges = state.gauges;
         factory.start(|index| {
-            let setting = WorkerConfig {
+            let config = WorkerConfig {
                 index,
-                root: setting.root,
-                framing: setting.framing,
+                root: config.root,
+                framing: config.framing,
                 gauges,
                 cache_sharers: workers,
-                http_config: setting.http_config,
-                clock_floor_s: setting.clock_floor_s,
+                http_config: config.http_config,
+                clock_floor_s: config.clock_floor_s,
             };
             Ok(move |place: &mut Place| {
-                if let Err(errno) = WORKERS[index].take().run(&setting, place) {
+                if let Err(errno) = WORKERS[index].take().run(&config, place) {
                     log::error!("worker {index} cannot go on: {errno}");
                     sys::exit_now(1);
                 }
@@ -63,13 +64,9 @@ impl ThreadPool {
 }
 
 impl WorkerPool for ThreadPool {
-    fn begin(&mut self, _: &mut DispatcherState) -> Result<(), Errno> {
-        Ok(())
-    }
-
     /// A thread does not die alone: one that is stuck ends the process, for who watches over it to
     /// start it again.
-    fn tend(&mut self, state: &mut DispatcherState, now_ms: u64) {
+    fn maintain(&mut self, state: &mut DispatcherState, now_ms: u64) {
         if !self.watchdog.is_time(now_ms) {
             return;
         }
@@ -91,11 +88,9 @@ impl WorkerPool for ThreadPool {
         }
     }
 
-    fn tend_ms(&self) -> Option<u64> {
+    fn maintain_ms(&self) -> Option<u64> {
         (self.held > 0).then(|| self.watchdog.next_ms())
     }
-
-    fn reap(&mut self, _: &mut DispatcherState) {}
 
     fn held(&self) -> usize {
         self.held
@@ -105,34 +100,35 @@ impl WorkerPool for ThreadPool {
         self.held >= self.places
     }
 
-    /// As many as there are places for, in batches of each worker's share.
-    fn offer(&self, _: &DispatcherState, waiting: usize, _: &[bool]) -> Option<(usize, usize)> {
-        let room = self.factory.shared().room().min(self.places - self.held);
-        let share = waiting.div_ceil(self.workers).min(JOBS_PER_MESSAGE_MAX);
-        (room > 0).then_some((ANYONE, share.min(room)))
-    }
-
-    fn pass(&mut self, _: usize, jobs: &mut Jobs) -> Result<(), Errno> {
-        self.held += jobs.len();
-        assert!(self.held <= self.places);
-        self.factory.shared().put(core::mem::take(jobs));
-        Ok(())
+    /// In batches of each worker's share.
+    fn dispatch(&mut self, state: &mut DispatcherState) -> bool {
+        while state.waiting() > 0 {
+            let room = self.factory.shared().room().min(self.places - self.held);
+            if room == 0 {
+                return self.is_full();
+            }
+            let share = state.waiting().div_ceil(self.workers);
+            let (jobs, _) = state.take_jobs(share.min(room), ANYONE);
+            self.held += jobs.len();
+            self.factory.shared().put(jobs);
+        }
+        true
     }
 
     fn workers(&self) -> usize {
         self.workers
     }
 
-    fn asked(&self) -> usize {
+    fn asked_to_give_way(&self) -> usize {
         let is_asked = |worker: &usize| self.factory.shared().is_asked(*worker);
         (0..self.workers).filter(is_asked).count()
     }
 
-    fn can_ask(&self, worker: usize) -> bool {
+    fn can_give_way(&self, worker: usize) -> bool {
         worker < self.workers && !self.factory.shared().is_asked(worker)
     }
 
-    fn ask(&mut self, worker: usize) -> bool {
+    fn ask_to_give_way(&mut self, worker: usize) -> bool {
         self.factory.shared().ask(worker)
     }
 
@@ -149,7 +145,7 @@ impl WorkerPool for ThreadPool {
         }
     }
 
-    fn call_all(&mut self) {
+    fn wake_all(&mut self) {
         self.factory.shared().call_all();
     }
 
@@ -161,7 +157,4 @@ impl WorkerPool for ThreadPool {
         log::debug!("the threads end");
         self.factory.destroy();
     }
-
-    /// The threads end with the process.
-    fn end_at_once(&mut self) {}
 }

@@ -60,7 +60,7 @@ pub(super) fn check_root(root: &Root, path: &Path, waits: bool) -> Result<(), St
         return Err(reason);
     }
     log::warn!("{reason}; waiting for what is to be mounted there");
-    root.let_go()
+    root.release()
         .map_err(|errno| format!("{}: cannot be let go: {}", path.display(), errno.desc()))
 }
 

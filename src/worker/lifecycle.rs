@@ -247,7 +247,7 @@ impl Worker {
             return;
         };
         let mut broken_off = 0;
-        for slot in self.connections.slots().filter(|_| change.is_let_go) {
+        for slot in self.connections.slots().filter(|_| change.is_released) {
             let conn = self.connections.get(slot);
             if conn.is_open() && conn.file.is_some() {
                 broken_off += 1;

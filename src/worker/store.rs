@@ -17,7 +17,7 @@ pub(crate) struct Store {
 /// What became of the root since a worker followed it last.
 pub(crate) struct RootChange {
     /// Nothing of the old one may stay open.
-    pub(crate) is_let_go: bool,
+    pub(crate) is_released: bool,
     state: RootState,
 }
 
@@ -54,7 +54,7 @@ impl Store {
         }
     }
 
-    /// Begins to follow what the root's keeper has done, if it has done anything: nothing is cached any
+    /// Begins to follow what the root monitor has done, if it has done anything: nothing is cached any
     /// more.
     pub(crate) fn begin_following(&mut self, config: &WorkerConfig) -> Option<RootChange> {
         let state = config.gauges.root();
@@ -63,14 +63,14 @@ impl Store {
         }
         self.cache.clear(&mut self.files);
         Some(RootChange {
-            is_let_go: state.let_goes != self.root.let_goes,
+            is_released: state.releases != self.root.releases,
             state,
         })
     }
 
     /// Ends what [`Store::begin_following`] has begun, once no connection sends of what is let go.
     pub(crate) fn end_following(&mut self, config: &WorkerConfig, change: &RootChange) {
-        if change.is_let_go {
+        if change.is_released {
             let pushed = core::mem::replace(&mut self.pushed, FileSlot::NONE);
             if pushed.is_some() {
                 self.files.release(pushed);
@@ -82,6 +82,6 @@ impl Store {
         self.root = change.state;
         config
             .gauges
-            .ack_root_generation(config.index, change.state.changes);
+            .ack_root_generation(config.index, change.state.generation);
     }
 }

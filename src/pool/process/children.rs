@@ -5,10 +5,8 @@ use heapless::Vec;
 use super::{DispatcherState, EpollFlags, ProcessData, ProcessPool, WorkerPool};
 use crate::files::Pushed;
 use crate::limits::{BOARD, EXIT_MS, RESPAWN_DELAY_MS, RESPAWN_SETTLED_MS, STUCK_MS};
-use crate::link::Order;
+use crate::link::{Job, Order};
 use crate::pool::WORKERS;
-use crate::pool::acceptor::Waiting;
-use crate::pool::dispatcher::ticket;
 use crate::pool::pass_fd::{self, Pair};
 use crate::pool::watchdog::Verdict;
 use crate::sys::{self, Descriptor, Errno, Exit};
@@ -23,34 +21,10 @@ impl ProcessPool {
         // It is reaped, so its number may soon be that of a process which is not to be killed.
         self.data[child].pid = 0;
         self.take_reports(state, child);
-        let mut untaken: Vec<Waiting, { BOARD.untaken_max }> = Vec::new();
-        while let Ok(order) = pass_fd::receive_order(&self.data[child].child_fd) {
-            match order {
-                Order::Jobs(jobs) => {
-                    for job in jobs {
-                        let ticket = ticket(job.ticket);
-                        state.tickets.wait_again(ticket);
-                        self.data[child].busy -= 1;
-                        if untaken
-                            .push(Waiting {
-                                ticket,
-                                socket: job.socket,
-                                since_ms: sys::now_ms(),
-                            })
-                            .is_err()
-                        {
-                            unreachable!("no more than untaken_max are on their way");
-                        }
-                    }
-                }
-                Order::Nothing | Order::Closed => break,
-                Order::GiveWay | Order::Drain | Order::Wake => {}
-            }
-        }
+        let untaken = self.read_back(child);
         let passed_on = untaken.len();
-        while let Some(waiting) = untaken.pop() {
-            state.put_first(waiting);
-        }
+        self.data[child].busy -= passed_on;
+        state.put_back(untaken, sys::now_ms());
         let lost = self.data[child].busy;
         let mut start = 0;
         while let Some(ticket) = state.tickets.next_held_by(child, start) {
@@ -64,6 +38,19 @@ impl ProcessPool {
             "child {child} ({pid}) ended, {exit}: {lost} clients lost, {passed_on} go to others"
         );
         self.plan_replacement(state, child);
+    }
+
+    /// The jobs on their way to a child that has ended, in their order.
+    fn read_back(&self, child: usize) -> Vec<Job, { BOARD.untaken_max }> {
+        let mut untaken = Vec::new();
+        while let Ok(order) = pass_fd::receive_order(&self.data[child].child_fd) {
+            match order {
+                Order::Jobs(jobs) => untaken.extend(jobs),
+                Order::Nothing | Order::Closed => break,
+                Order::GiveWay | Order::Drain | Order::Wake => {}
+            }
+        }
+        untaken
     }
 
     fn plan_replacement(&mut self, state: &DispatcherState, child: usize) {
@@ -150,7 +137,7 @@ impl ProcessPool {
         // The child has the root as it is now, so it holds nothing that was let go before.
         state
             .gauges
-            .ack_root_generation(child, state.gauges.root().changes);
+            .ack_root_generation(child, state.gauges.root().generation);
         let data = &mut self.data[child];
         assert_eq!((data.pid, data.busy), (0, 0));
         *data = ProcessData {
@@ -168,27 +155,27 @@ impl ProcessPool {
     /// What the child does, from its first step to its exit.
     fn be_child(&mut self, state: &DispatcherState, child: usize, child_fd: Descriptor) -> ! {
         sys::become_child(self.pid);
-        let root = self.setting.root;
+        let root = self.config.root;
         let mut keep: Vec<i32, 3> = Vec::new();
         let pushed = root.pushed().map(Pushed::descriptor);
         for kept in [Some(&child_fd), Some(root.descriptor()), pushed] {
             keep.extend(kept.map(Descriptor::raw));
         }
         sys::close_all_but(&mut keep);
-        let setting = WorkerConfig {
+        let config = WorkerConfig {
             index: child,
             root,
-            framing: self.setting.framing,
+            framing: self.config.framing,
             gauges: state.gauges,
             cache_sharers: 1,
-            http_config: self.setting.http_config,
-            clock_floor_s: self.setting.clock_floor_s,
+            http_config: self.config.http_config,
+            clock_floor_s: self.config.clock_floor_s,
         };
         let mut link = Pair {
             descriptor: child_fd,
         };
         let heap_bytes = sys::heap_bytes();
-        let ended = WORKERS[child].take().run(&setting, &mut link);
+        let ended = WORKERS[child].take().run(&config, &mut link);
         if sys::heap_bytes() != heap_bytes {
             log::error!("C's heap has changed in child {child}: this is a bug, please report it");
             sys::exit_now(1);
