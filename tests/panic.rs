@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use trainyard::link::{IdleMode, Job, Order, PoolLink, Protocol};
 use trainyard::memory::Arena;
-use trainyard::pool::factory::{Factory, Place};
+use trainyard::pool::factory::{Factory, ThreadLink};
 use trainyard::pool::handover::Batch;
 use trainyard::sys::{self, Errno};
 use trainyard::{limits, logger};
@@ -25,9 +25,9 @@ const ACTION: &str = "TRAINYARD_TEST_ACTION";
 const WORKERS: usize = 3;
 
 /// A worker that follows one order, of which it makes what `word` says.
-fn work(place: &mut Place, word: &'static str) {
-    while place.before_wait(IdleMode::Sleep) {
-        match place.receive().unwrap() {
+fn work(link: &mut ThreadLink, word: &'static str) {
+    while link.before_wait(IdleMode::Sleep) {
+        match link.receive().unwrap() {
             Order::Jobs(jobs) => {
                 for job in jobs {
                     match word {
@@ -35,7 +35,7 @@ fn work(place: &mut Place, word: &'static str) {
                         "number" => panic!("ticket {} of {WORKERS}", job.ticket),
                         "compare" => assert_eq!(job.ticket, 8, "the ticket"),
                         "index" => drop(std::hint::black_box([7][job.ticket as usize])),
-                        _ => place.report(&[job.ticket]).unwrap(),
+                        _ => link.report(&[job.ticket]).unwrap(),
                     }
                 }
             }
@@ -50,9 +50,9 @@ fn act(word: &'static str) {
     logger::catch_panics();
     let mut factory = Factory::init(limits::QUEUE_CAPACITY, WORKERS, 1).unwrap();
     factory
-        .start(|_| Ok(move |place: &mut Place| work(place, word)))
+        .start(|_| Ok(move |link: &mut ThreadLink| work(link, word)))
         .unwrap();
-    let again = factory.start(|_| Ok(|_: &mut Place| unreachable!()));
+    let again = factory.start(|_| Ok(|_: &mut ThreadLink| unreachable!()));
     assert_eq!(again, Err(Errno::EALREADY), "it is started once");
     ARENA.seal();
     if word == "main" {

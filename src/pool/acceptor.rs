@@ -157,3 +157,193 @@ impl Acceptor {
         self.resume_ms = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{SocketAddr, TcpStream};
+
+    use nix::sys::epoll::{EpollCreateFlags, EpollTimeout};
+
+    use super::super::doubles::{peer, state};
+    use super::*;
+
+    /// An acceptor at two ports, one for trains and one for HTTP.
+    fn acceptor() -> (Acceptor, [SocketAddr; 2]) {
+        let mut listeners = Vec::new();
+        let addresses = [Protocol::Ask, Protocol::Http].map(|protocol| {
+            let any = ([127, 0, 0, 1], 0).into();
+            let (socket, address) = sys::listen(any, false, None).unwrap();
+            let listener = Listener { socket, protocol };
+            assert!(listeners.push(listener).is_ok());
+            address
+        });
+        (Acceptor::new(listeners), addresses)
+    }
+
+    fn epoll() -> Epoll {
+        Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap()
+    }
+
+    /// The listeners of which epoll tells now.
+    fn told(epoll: &Epoll) -> std::vec::Vec<u64> {
+        let mut events = [EpollEvent::empty(); 4];
+        let count = epoll.wait(&mut events, EpollTimeout::ZERO).unwrap();
+        events[..count].iter().map(EpollEvent::data).collect()
+    }
+
+    /// Lets the acceptor take whom it takes at once, after a quiet time or not.
+    fn accept(acceptor: &mut Acceptor, index: usize, was_quiet: bool, ring: &mut Ring) -> usize {
+        let mut tickets = Box::new(Tickets::new());
+        acceptor.accepted_us = if was_quiet {
+            0
+        } else {
+            sys::now_us() + 60_000_000
+        };
+        let before = ring.len();
+        acceptor.accept(index, ring, &mut tickets);
+        ring.len() - before
+    }
+
+    #[test]
+    fn listeners_are_watched_while_there_is_room() {
+        let (mut acceptor, addresses) = acceptor();
+        let epoll = epoll();
+        acceptor.register(&epoll).unwrap();
+        let _clients = addresses.map(|address| TcpStream::connect(address).unwrap());
+        assert!(told(&epoll).is_empty(), "not yet");
+        acceptor.open_or_close(&epoll, false, 1000);
+        assert!(told(&epoll).is_empty());
+        acceptor.open_or_close(&epoll, true, 1000);
+        let mut both = told(&epoll);
+        both.sort_unstable();
+        assert_eq!(both, [0, 1]);
+        acceptor.open_or_close(&epoll, true, 1000);
+        assert_eq!(told(&epoll).len(), 2, "they stay as they are");
+        acceptor.open_or_close(&epoll, false, 1000);
+        assert!(told(&epoll).is_empty());
+    }
+
+    #[test]
+    fn a_kernel_without_resources_is_left_alone_for_a_moment() {
+        let (mut acceptor, addresses) = acceptor();
+        let epoll = epoll();
+        acceptor.register(&epoll).unwrap();
+        let _client = TcpStream::connect(addresses[0]).unwrap();
+        acceptor.open_or_close(&epoll, true, 1000);
+        let before_ms = sys::now_ms();
+        acceptor.rest(Errno::EMFILE);
+        let resume_ms = acceptor.resume_ms;
+        assert!((before_ms + 20 * RETRY_MS..before_ms + 20 * RETRY_MS + 5000).contains(&resume_ms));
+        assert_eq!(acceptor.resume_ms(resume_ms - 1), Some(resume_ms));
+        assert_eq!(acceptor.resume_ms(resume_ms), None);
+        acceptor.open_or_close(&epoll, true, resume_ms - 1);
+        assert!(told(&epoll).is_empty());
+        acceptor.open_or_close(&epoll, true, resume_ms);
+        assert_eq!(told(&epoll), [0]);
+    }
+
+    #[test]
+    fn listeners_that_cannot_be_watched_are_tried_again() {
+        let (mut acceptor, addresses) = acceptor();
+        let epoll = epoll();
+        let _client = TcpStream::connect(addresses[0]).unwrap();
+        // Epoll knows of none, so that nothing can be changed.
+        acceptor.open_or_close(&epoll, true, 1000);
+        assert!(!acceptor.is_open && acceptor.resume_ms > 0);
+        acceptor.register(&epoll).unwrap();
+        acceptor.open_or_close(&epoll, true, acceptor.resume_ms);
+        assert_eq!(told(&epoll), [0]);
+        for listener in &acceptor.listeners {
+            epoll.delete(sys::borrow(&listener.socket)).unwrap();
+        }
+        let resume_ms = acceptor.resume_ms;
+        acceptor.open_or_close(&epoll, false, resume_ms);
+        assert!(acceptor.is_open, "it is closed in a later turn");
+        assert_eq!(acceptor.resume_ms, resume_ms);
+    }
+
+    #[test]
+    fn the_first_after_a_quiet_time_comes_alone() {
+        let (mut acceptor, addresses) = acceptor();
+        let clients: std::vec::Vec<_> = (0..5)
+            .map(|_| TcpStream::connect(addresses[1]).unwrap())
+            .collect();
+        let ring = state().ring;
+        assert_eq!(accept(&mut acceptor, 1, true, ring), 1);
+        assert!(acceptor.accepted_us > 0);
+        assert_eq!(accept(&mut acceptor, 1, false, ring), 4);
+        assert_eq!(accept(&mut acceptor, 1, true, ring), 0, "nobody is left");
+        for (waiting, client) in ring.iter().zip(&clients) {
+            let address = client.local_addr().unwrap();
+            let (peer, port) = sys::peer(waiting.socket.raw()).unwrap();
+            assert_eq!(port, address.port(), "in order of arrival");
+            assert_eq!(peer.to_ipv4_mapped(), Some([127, 0, 0, 1].into()));
+            assert!(waiting.since_ms.abs_diff(sys::now_ms()) < 5000);
+        }
+    }
+
+    #[test]
+    fn a_ticket_says_who_came_where() {
+        let (mut acceptor, addresses) = acceptor();
+        let state = state();
+        for (index, protocol) in [(1, Protocol::Http), (0, Protocol::Ask)] {
+            let client = TcpStream::connect(addresses[index]).unwrap();
+            acceptor.accepted_us = 0;
+            acceptor.accept(index, state.ring, state.tickets);
+            let waiting = state.ring.pop_back().unwrap();
+            assert_eq!(state.tickets.protocol(waiting.ticket), protocol);
+            let (address, port) = state.tickets.peer(waiting.ticket);
+            assert_eq!(address.to_ipv4_mapped(), Some([127, 0, 0, 1].into()));
+            assert_eq!(port, client.local_addr().unwrap().port());
+        }
+    }
+
+    #[test]
+    fn no_more_are_taken_than_the_ring_is_for() {
+        let (mut acceptor, addresses) = acceptor();
+        let clients: std::vec::Vec<_> = (0..4)
+            .map(|_| TcpStream::connect(addresses[0]).unwrap())
+            .collect();
+        let state = state();
+        while state.ring.len() < RING_MAX - 3 {
+            let waiting = Waiting {
+                ticket: state.tickets.issue(Protocol::Ask, peer(0)),
+                socket: Descriptor::NONE,
+                since_ms: 0,
+            };
+            assert!(state.ring.push_back(waiting).is_ok());
+        }
+        assert_eq!(accept(&mut acceptor, 0, false, state.ring), 3);
+        assert_eq!(accept(&mut acceptor, 0, true, state.ring), 0);
+        drop(clients);
+    }
+
+    #[test]
+    fn who_comes_in_a_crowd_is_taken_in_batches() {
+        let (mut acceptor, addresses) = acceptor();
+        let clients: std::vec::Vec<_> = (0..4 * JOBS_PER_MESSAGE_MAX + 1)
+            .map(|_| TcpStream::connect(addresses[0]).unwrap())
+            .collect();
+        let ring = state().ring;
+        assert_eq!(accept(&mut acceptor, 0, false, ring), clients.len() - 1);
+    }
+
+    #[test]
+    fn a_listener_that_was_closed_has_no_clients() {
+        let (mut acceptor, addresses) = acceptor();
+        let epoll = epoll();
+        acceptor.register(&epoll).unwrap();
+        let others = acceptor.listeners[0].socket.duplicate().unwrap();
+        acceptor.open_or_close(&epoll, true, 1000);
+        acceptor.rest(Errno::ENFILE);
+        acceptor.close(&epoll);
+        assert_eq!(acceptor.resume_ms(0), None);
+        // Where somebody else has it, too, clients still come; but not to this server.
+        let _client = TcpStream::connect(addresses[0]).unwrap();
+        assert!(TcpStream::connect(addresses[1]).is_err());
+        assert!(told(&epoll).is_empty());
+        assert_eq!(accept(&mut acceptor, 0, true, state().ring), 0);
+        acceptor.open_or_close(&epoll, true, 1000);
+        drop(others);
+    }
+}

@@ -114,3 +114,88 @@ impl Control {
         self.asker.is_open().then_some(now_ms + RETRY_MS)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::Shutdown;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// One that listens by this name.
+    fn control(name: &str) -> (Control, String) {
+        let name = format!("trainyard/test/{name}/{}", sys::process_id());
+        let names = vec![b"/srv/card".to_vec()];
+        let listener = sys::listen_locally(&name).unwrap();
+        (Control::new(listener, names.leak()), name)
+    }
+
+    /// Somebody who asks for this, and may go on.
+    fn asker(name: &str, request: &[u8]) -> UnixStream {
+        let connected = sys::connect_locally(name, Duration::from_millis(900)).unwrap();
+        let mut asker = UnixStream::from(connected);
+        asker.write_all(request).unwrap();
+        asker.set_nonblocking(true).unwrap();
+        asker
+    }
+
+    fn end(asker: &UnixStream) {
+        asker.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// The answer, if it is whole.
+    fn answer(asker: &mut UnixStream) -> Option<String> {
+        let mut answer = String::new();
+        asker.read_to_string(&mut answer).ok().map(|_| answer)
+    }
+
+    #[test]
+    fn a_request_is_answered_once_the_workers_have_let_go() {
+        let (mut control, name) = control("whole");
+        assert!(!control.take(1000) && control.next_ms(1000).is_none());
+        let mut one = asker(&name, b"\0/srv");
+        assert!(!control.take(1000), "no event has told of it");
+        control.call();
+        assert!(!control.take(1000) && !control.is_asked(), "not whole");
+        assert_eq!(control.next_ms(1000), Some(1000 + RETRY_MS));
+        end(&one);
+        assert!(control.take(1001) && control.is_asked());
+        assert!(!control.take(1001), "once for each");
+        let mut two = asker(&name, b"");
+        end(&two);
+        control.call();
+        assert!(!control.take(1002), "the first one waits for its answer");
+        control.settle(false, b"/srv/card", 1000 + EJECT_MS - 1);
+        assert_eq!(answer(&mut one), None);
+        control.settle(true, b"/srv/card", 1000 + EJECT_MS - 1);
+        assert_eq!(answer(&mut one).unwrap(), "gone /srv/card");
+        assert!(!control.is_asked());
+        assert!(control.take(1100), "now the second one");
+        control.settle(false, b"/srv/card", 1100 + EJECT_MS);
+        assert_eq!(answer(&mut two).unwrap(), "held /srv/card");
+        assert!(!control.take(1200) && control.next_ms(1200).is_none());
+    }
+
+    #[test]
+    fn what_is_not_meant_or_not_asked_in_time_is_let_go() {
+        let (mut control, name) = control("other");
+        let mut other = asker(&name, b"\0/mnt");
+        end(&other);
+        let mut slow = asker(&name, b"\0/srv");
+        let mut long = asker(&name, &[b'x'; REQUEST_BYTES_MAX + 1]);
+        end(&long);
+        control.call();
+        assert!(!control.take(1000));
+        assert_eq!(answer(&mut other).unwrap(), "other");
+        assert!(!control.take(2000));
+        assert!(!control.take(2000 + EJECT_MS - 1));
+        assert_eq!(answer(&mut slow), None);
+        assert!(!control.take(2000 + EJECT_MS));
+        assert_eq!(answer(&mut slow).unwrap(), "");
+        assert!(!control.take(3000 + EJECT_MS));
+        assert_ne!(answer(&mut long), Some("other".into()));
+        assert!(control.next_ms(0).is_none());
+    }
+}

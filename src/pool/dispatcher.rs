@@ -352,3 +352,6 @@ fn watch_signals(epoll: &Epoll) -> Result<SignalFd, Errno> {
     )?;
     Ok(signals)
 }
+
+#[cfg(test)]
+mod tests;

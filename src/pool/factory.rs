@@ -73,12 +73,12 @@ impl Bells for Doorbells {
 }
 
 /// A worker's side: the thread sleeps on the condition while it has no connections.
-pub struct Place {
+pub struct ThreadLink {
     shared: &'static Shared,
     worker: usize,
 }
 
-impl PoolLink for Place {
+impl PoolLink for ThreadLink {
     fn descriptor(&self) -> &Descriptor {
         WORKERS_BELLS[self.worker].descriptor()
     }
@@ -143,7 +143,7 @@ impl Factory {
     /// # Errors
     /// `EALREADY` at the second start; what `work_of` says; `EAGAIN` when the system has no room for
     /// another thread. After that the process must end.
-    pub fn start<W: FnOnce(&mut Place) + Send + 'static>(
+    pub fn start<W: FnOnce(&mut ThreadLink) + Send + 'static>(
         &mut self,
         mut work_of: impl FnMut(usize) -> Result<W, Errno>,
     ) -> Result<(), Errno> {
@@ -160,7 +160,7 @@ impl Factory {
                 .stack_size(BOARD.thread_stack_bytes)
                 .spawn(move || {
                     here.wait();
-                    work(&mut Place { shared, worker });
+                    work(&mut ThreadLink { shared, worker });
                     shared.leave(worker);
                 })
                 .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
@@ -168,6 +168,13 @@ impl Factory {
         }
         all_here.wait();
         Ok(())
+    }
+
+    /// A worker's side of the hand-over, for a test that plays it.
+    #[cfg(test)]
+    pub(super) fn link(&self, worker: usize) -> ThreadLink {
+        let shared = self.shared;
+        ThreadLink { shared, worker }
     }
 
     /// The bell that rings when the main thread has something to take: edge-triggered.

@@ -6,6 +6,8 @@
 mod acceptor;
 mod control;
 pub mod dispatcher;
+#[cfg(test)]
+mod doubles;
 pub mod factory;
 pub mod handover;
 mod notifier;

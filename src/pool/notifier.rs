@@ -80,3 +80,63 @@ fn state(has_root: bool) -> &'static str {
         "the root is not there"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    /// A notifier, and the supervisor's end.
+    fn notifier(beat_ms: Option<u64>) -> (Notifier, UnixDatagram) {
+        let (own, other) = UnixDatagram::pair().unwrap();
+        own.set_nonblocking(true).unwrap();
+        other.set_nonblocking(true).unwrap();
+        let own = Descriptor::from(OwnedFd::from(own));
+        (Notifier::new(own, beat_ms), other)
+    }
+
+    fn heard(supervisor: &UnixDatagram) -> Option<String> {
+        let mut bytes = [0; 256];
+        let size = supervisor.recv(&mut bytes).ok()?;
+        Some(String::from_utf8(bytes[..size].to_vec()).unwrap())
+    }
+
+    #[test]
+    fn the_supervisor_hears_how_the_server_is() {
+        let (mut notifier, supervisor) = notifier(Some(500));
+        notifier.ready(true);
+        let told = heard(&supervisor).unwrap();
+        assert_eq!(told, "READY=1\nSTATUS=serving");
+        notifier.ready(false);
+        let told = heard(&supervisor).unwrap();
+        assert_eq!(told, "READY=1\nSTATUS=the root is not there");
+        assert_eq!(notifier.next_ms(), Some(0));
+        notifier.beat(1000, true, 3, 4);
+        let told = heard(&supervisor).unwrap();
+        assert_eq!(told, "WATCHDOG=1\nSTATUS=serving: 3 clients, 4 wait");
+        assert_eq!(notifier.next_ms(), Some(1500));
+        notifier.beat(1499, true, 3, 4);
+        assert_eq!(heard(&supervisor), None, "not yet");
+        notifier.beat(1500, true, 3, 4);
+        assert!(heard(&supervisor).is_some());
+        notifier.stopping(5, 6);
+        let told = heard(&supervisor).unwrap();
+        assert_eq!(told, "STOPPING=1\nSTATUS=stopping: 5 clients, 6 wait");
+    }
+
+    #[test]
+    fn a_supervisor_that_is_not_there_or_does_not_listen_holds_up_nothing() {
+        let mut nobody = Notifier::new(Descriptor::NONE, Some(500));
+        nobody.ready(true);
+        nobody.beat(1000, true, 0, 0);
+        assert_eq!(nobody.next_ms(), None);
+        let (mut silent, supervisor) = notifier(None);
+        silent.beat(1000, true, 0, 0);
+        assert_eq!((silent.next_ms(), heard(&supervisor)), (None, None));
+        for _ in 0..10_000 {
+            silent.stopping(usize::MAX, usize::MAX);
+        }
+    }
+}

@@ -97,3 +97,96 @@ impl OverflowResponder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use super::super::doubles::connection;
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: yard\r\n\r\n";
+
+    fn responder() -> OverflowResponder {
+        OverflowResponder::new(Box::leak(Box::new(HttpConfig::default())), 0)
+    }
+
+    /// A client that was turned away after it had sent this.
+    fn turned_away(responder: &mut OverflowResponder, sent: &[u8], now_ms: u64) -> UnixStream {
+        let (socket, mut client) = connection();
+        client.write_all(sent).unwrap();
+        responder.turn_away(socket, now_ms);
+        client
+    }
+
+    /// What a client can read: up to the end, or `None` while there is more to come.
+    fn all(client: &mut UnixStream) -> Option<Vec<u8>> {
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).ok().map(|_| answer)
+    }
+
+    fn is_closed(client: &mut UnixStream) -> bool {
+        client.write_all(b"x").is_err()
+    }
+
+    #[test]
+    fn who_has_asked_is_told_to_come_later() {
+        let mut responder = responder();
+        assert!(responder.is_idle());
+        let mut client = turned_away(&mut responder, REQUEST, 1000);
+        assert!(!responder.is_idle());
+        let answer = String::from_utf8(all(&mut client).unwrap()).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.contains("\r\nRetry-After: "), "{answer}");
+        // It may still send, and has its time to read.
+        responder.tend(1000 + BOARD.linger_ms - 1);
+        assert!(!is_closed(&mut client));
+        responder.tend(1000 + BOARD.linger_ms - 1);
+        assert!(!responder.is_idle());
+        responder.tend(1000 + BOARD.linger_ms);
+        assert!(responder.is_idle() && is_closed(&mut client));
+    }
+
+    #[test]
+    fn who_has_not_asked_is_closed() {
+        let mut responder = responder();
+        let mut client = turned_away(&mut responder, b"", 1000);
+        assert!(responder.is_idle());
+        assert_eq!(all(&mut client).unwrap(), b"");
+        assert!(is_closed(&mut client));
+    }
+
+    #[test]
+    fn who_closes_or_sends_too_much_is_closed_at_once() {
+        let mut responder = responder();
+        let client = turned_away(&mut responder, REQUEST, 1000);
+        drop(client);
+        responder.tend(1000);
+        assert!(responder.is_idle());
+        let mut client = turned_away(&mut responder, REQUEST, 1000);
+        let mut sent = 0;
+        while sent < BOARD.linger_bytes {
+            sent += client.write(&[0; 1000]).unwrap();
+            responder.tend(1000);
+        }
+        assert!(!responder.is_idle(), "as much as it may");
+        client.write_all(b"more").unwrap();
+        responder.tend(1000);
+        assert!(responder.is_idle());
+    }
+
+    #[test]
+    fn there_is_room_for_so_many() {
+        let mut responder = responder();
+        let mut clients = Vec::new();
+        for _ in 0..TURNED_AWAY_MAX {
+            assert!(responder.has_room());
+            clients.push(turned_away(&mut responder, REQUEST, 1000));
+        }
+        assert!(!responder.has_room());
+        drop(clients.swap_remove(3));
+        responder.tend(1000);
+        assert!(responder.has_room() && !responder.is_idle());
+    }
+}

@@ -121,11 +121,11 @@ pub(super) fn receive_report(pair: &Descriptor) -> Result<Option<Vec<u32, REPORT
 }
 
 /// A child's side of its pair.
-pub(super) struct Pair {
+pub(super) struct ProcessLink {
     pub(super) descriptor: Descriptor,
 }
 
-impl PoolLink for Pair {
+impl PoolLink for ProcessLink {
     fn descriptor(&self) -> &Descriptor {
         &self.descriptor
     }
@@ -142,5 +142,137 @@ impl PoolLink for Pair {
         }
         assert_eq!(bytes.len(), 1 + tickets.len() * 4);
         sys::send_message(self.descriptor.raw(), &bytes, &[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use super::super::doubles::{connection, peer};
+    use super::*;
+
+    /// The parent's end and a child's.
+    fn pair() -> (Descriptor, ProcessLink) {
+        let (parent, descriptor) = sys::pair().unwrap();
+        (parent, ProcessLink { descriptor })
+    }
+
+    fn job(number: u32, protocol: Protocol) -> (Job, UnixStream) {
+        let (socket, client) = connection();
+        let job = Job {
+            ticket: number,
+            protocol,
+            address: peer(number as u16 + 1).0,
+            socket,
+        };
+        (job, client)
+    }
+
+    #[test]
+    fn jobs_arrive_with_their_sockets() {
+        let (parent, mut child) = pair();
+        let protocols = [Protocol::Ask, Protocol::Push, Protocol::Http];
+        let (jobs, mut clients): (std::vec::Vec<_>, std::vec::Vec<_>) = (0..)
+            .map(|number| job(0x1020_3040 + number, protocols[number as usize % 3]))
+            .take(JOBS_PER_MESSAGE_MAX)
+            .unzip();
+        send_jobs(&parent, &jobs).unwrap();
+        let Order::Jobs(received) = child.receive().unwrap() else {
+            panic!("another order");
+        };
+        assert_eq!(received.len(), JOBS_PER_MESSAGE_MAX);
+        for ((sent, received), client) in jobs.iter().zip(&received).zip(&mut clients) {
+            assert_eq!(received.ticket, sent.ticket);
+            assert_eq!(received.protocol, sent.protocol);
+            assert_eq!(received.address, sent.address);
+            client.write_all(b"who").unwrap();
+            let mut bytes = [0; 4];
+            assert_eq!(
+                sys::receive(received.socket.raw(), &mut bytes, false),
+                Ok(3)
+            );
+        }
+        // The client sees its end only when both have closed.
+        let mut byte = [0];
+        for mut job in received {
+            job.socket.close();
+        }
+        assert!(clients[0].read(&mut byte).is_err());
+        for mut job in jobs {
+            job.socket.close();
+        }
+        assert_eq!(clients[0].read(&mut byte).unwrap(), 0);
+    }
+
+    #[test]
+    fn each_order_is_its_own() {
+        let (mut parent, mut child) = pair();
+        assert!(matches!(child.receive(), Ok(Order::Nothing)));
+        send_give_way(&parent).unwrap();
+        send_drain(&parent).unwrap();
+        send_look(&parent).unwrap();
+        assert!(matches!(child.receive(), Ok(Order::GiveWay)));
+        assert!(matches!(child.receive(), Ok(Order::Drain)));
+        assert!(matches!(child.receive(), Ok(Order::Wake)));
+        assert!(matches!(child.receive(), Ok(Order::Nothing)));
+        parent.close();
+        assert!(matches!(child.receive(), Ok(Order::Closed)));
+        assert_eq!(child.report(&[1]), Err(Errno::EPIPE));
+    }
+
+    #[test]
+    fn a_pair_that_is_full_refuses() {
+        let (parent, mut child) = pair();
+        while send_look(&parent).is_ok() {}
+        assert_eq!(send_give_way(&parent), Err(Errno::EAGAIN));
+        let (job, _client) = job(1, Protocol::Http);
+        assert_eq!(send_jobs(&parent, &[job]), Err(Errno::EAGAIN));
+        while child.report(&[1]).is_ok() {}
+        assert_eq!(child.report(&[1]), Err(Errno::EAGAIN));
+    }
+
+    #[test]
+    fn reports_arrive_whole() {
+        let (parent, mut child) = pair();
+        assert_eq!(receive_report(&parent), Ok(None));
+        let most: std::vec::Vec<u32> = (0..REPORT_MAX as u32).map(|ticket| ticket << 20).collect();
+        for tickets in [&[][..], &[7], &[1, u32::MAX], &most] {
+            child.report(tickets).unwrap();
+            assert_eq!(receive_report(&parent).unwrap().unwrap(), tickets);
+        }
+        child.descriptor.close();
+        assert_eq!(receive_report(&parent), Ok(None), "the child is gone");
+    }
+
+    #[test]
+    fn a_report_that_makes_no_sense_is_an_error() {
+        let (parent, child) = pair();
+        for bytes in [
+            &[JOBS][..],
+            &[ENDED, 1],
+            &[ENDED, 0, 0, 0, 0, 0],
+            &[0, 1, 0, 0, 0],
+        ] {
+            sys::send_message(child.descriptor.raw(), bytes, &[]).unwrap();
+            assert_eq!(receive_report(&parent), Err(Errno::EPROTO), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "order 9 on a pair")]
+    fn an_order_that_is_none_is_a_bug() {
+        let (parent, mut child) = pair();
+        sys::send_message(parent.raw(), &[9], &[]).unwrap();
+        let _ = child.receive();
+    }
+
+    #[test]
+    #[should_panic(expected = "a socket for each job")]
+    fn a_job_without_a_socket_is_a_bug() {
+        let (parent, mut child) = pair();
+        sys::send_message(parent.raw(), &[JOBS; 1 + JOB_BYTES], &[]).unwrap();
+        let _ = child.receive();
     }
 }

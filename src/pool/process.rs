@@ -240,3 +240,6 @@ impl WorkerPool for ProcessPool {
         self.kill_children();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -209,3 +209,6 @@ impl RootMonitor {
         gauges.publish_root(self.state);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,3 +127,68 @@ impl DispatcherState {
 pub(super) fn ticket(number: u32) -> Ticket {
     Ticket::from_number(number).expect("a number that this process has given out")
 }
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::epoll::EpollTimeout;
+
+    use super::super::doubles::{connection, peer, state, wait, waiting};
+    use super::*;
+    use crate::link::Protocol;
+
+    #[test]
+    fn who_waits_is_taken_in_order_and_put_back_before_all_others() {
+        let mut state = state();
+        let mut clients: std::vec::Vec<_> = (0..20)
+            .map(|number| wait(&mut state, Protocol::Http, 100 + number).1)
+            .collect();
+        state.gauges.set_waiting(7);
+        let (jobs, since_ms) = state.take_jobs(3, 5);
+        assert!(!state.gauges.has_waiting(), "these have places");
+        assert_eq!(since_ms, 100);
+        let numbers: std::vec::Vec<_> = jobs.iter().map(|job| job.ticket).collect();
+        assert_eq!(numbers, [0, 1, 2]);
+        for job in &jobs {
+            assert_eq!(job.protocol, Protocol::Http);
+            assert_eq!(job.address, peer(1).0);
+            assert!(state.tickets.is_held_by(ticket(job.ticket), 5));
+        }
+        assert_eq!(state.waiting(), 17);
+        state.put_back(jobs, 90);
+        assert_eq!(waiting(&state), (0..20).collect::<std::vec::Vec<_>>());
+        let since: std::vec::Vec<_> = state.ring.iter().map(|waiting| waiting.since_ms).collect();
+        assert_eq!(since[..4], [90, 90, 90, 103]);
+        assert_eq!(state.tickets.next_held_by(5, 0), None);
+        clients.clear();
+    }
+
+    #[test]
+    fn a_message_has_no_more_jobs_than_fit_in() {
+        let mut state = state();
+        let clients: std::vec::Vec<_> = (0..20)
+            .map(|_| wait(&mut state, Protocol::Ask, 1).1)
+            .collect();
+        let (jobs, _) = state.take_jobs(usize::MAX, 0);
+        assert_eq!(jobs.len(), JOBS_PER_MESSAGE_MAX);
+        let (jobs, _) = state.take_jobs(usize::MAX, 0);
+        assert_eq!(jobs.len(), clients.len() - JOBS_PER_MESSAGE_MAX);
+        let (jobs, since_ms) = state.take_jobs(usize::MAX, 0);
+        assert_eq!((jobs.len(), since_ms), (0, 0));
+    }
+
+    #[test]
+    fn reports_are_told_by_their_source() {
+        let mut state = state();
+        let (watched, client) = connection();
+        state.watch(&watched, 2, EpollFlags::EPOLLIN).unwrap();
+        std::io::Write::write_all(&mut &client, b"x").unwrap();
+        let mut events = [EpollEvent::empty(); 4];
+        let count = state.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap();
+        assert_eq!(count, 1);
+        assert_eq!(events[0].data(), REPORTS_TOKEN + 2);
+        assert_eq!(events[0].events(), EpollFlags::EPOLLIN);
+        assert!(!state.is_draining());
+        state.drain_until_ms = Some(1);
+        assert!(state.is_draining());
+    }
+}

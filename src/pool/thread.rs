@@ -2,7 +2,7 @@
 
 use nix::sys::epoll::EpollFlags;
 
-use super::factory::{Factory, Place};
+use super::factory::{Factory, ThreadLink};
 use super::state::{DispatcherState, ticket};
 use super::watchdog::{Verdict, Watchdog};
 use super::worker_pool::WorkerPool;
@@ -46,8 +46,8 @@ impl ThreadPool {
                 http_config: config.http_config,
                 clock_floor_s: config.clock_floor_s,
             };
-            Ok(move |place: &mut Place| {
-                if let Err(errno) = WORKERS[index].take().run(&config, place) {
+            Ok(move |link: &mut ThreadLink| {
+                if let Err(errno) = WORKERS[index].take().run(&config, link) {
                     log::error!("worker {index} cannot go on: {errno}");
                     sys::exit_now(1);
                 }
@@ -156,5 +156,157 @@ impl WorkerPool for ThreadPool {
     fn shut_down(&mut self) {
         log::debug!("the threads end");
         self.factory.destroy();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::doubles::{state, wait, waiting};
+    use super::*;
+    use crate::limits::PULSE_MS;
+    use crate::link::{IdleMode, Order, PoolLink, Protocol};
+
+    /// There is one factory in a process, so this is one test: two workers of three places each, and a
+    /// queue of two, which are played at first, and then threads.
+    #[test]
+    fn threads_take_what_lies_in_the_queue() {
+        let factory = Factory::init(2, 2, 3).unwrap();
+        assert!(Factory::init(2, 2, 3).is_err(), "there is one");
+        let mut state = state();
+        let bell = factory.bell().descriptor();
+        let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+        state.watch(bell, ANYONE, flags).unwrap();
+        let mut links = [0, 1].map(|worker| factory.link(worker));
+        let mut pool = ThreadPool {
+            factory,
+            workers: 2,
+            places: 6,
+            watchdog: Watchdog::new(),
+            held: 0,
+        };
+        play(&mut pool, &mut state, &mut links);
+        really_work(&mut pool, &mut state);
+    }
+
+    fn is_rung(state: &DispatcherState) -> bool {
+        let mut events = [nix::sys::epoll::EpollEvent::empty(); 2];
+        let timeout = nix::sys::epoll::EpollTimeout::ZERO;
+        state.epoll.wait(&mut events, timeout).unwrap() > 0
+    }
+
+    fn take(link: &mut ThreadLink) -> Vec<u32> {
+        match link.receive().unwrap() {
+            Order::Jobs(jobs) => jobs.into_iter().map(|job| job.ticket).collect(),
+            Order::Nothing => Vec::new(),
+            _ => panic!("another order"),
+        }
+    }
+
+    fn play(pool: &mut ThreadPool, state: &mut DispatcherState, links: &mut [ThreadLink; 2]) {
+        let mut clients: Vec<_> = (0..8).map(|_| wait(state, Protocol::Ask, 1).1).collect();
+        assert_eq!((pool.workers(), pool.maintain_ms()), (2, None));
+        assert!(!pool.dispatch(state), "the queue is full before the places");
+        assert_eq!((pool.held(), state.waiting()), (2, 6));
+        assert_eq!(take(&mut links[0]), [0, 1]);
+        assert!(is_rung(state), "there is room again");
+        assert!(!pool.dispatch(state));
+        assert_eq!(take(&mut links[1]), [2, 3]);
+        assert!(!pool.is_full());
+        assert!(pool.dispatch(state), "the last places");
+        assert_eq!((pool.held(), state.waiting()), (6, 2));
+        assert!(
+            pool.is_full() && pool.dispatch(state),
+            "every place is taken"
+        );
+        assert_eq!(take(&mut links[0]), [4]);
+        assert_eq!(take(&mut links[1]), [5]);
+        assert_eq!(state.tickets.next_held_by(ANYONE, 0).unwrap().number(), 0);
+
+        assert_eq!(pool.asked_to_give_way(), 0);
+        assert!(pool.can_give_way(1) && !pool.can_give_way(2));
+        assert!(pool.ask_to_give_way(1));
+        assert!(!pool.can_give_way(1) && pool.can_give_way(0));
+        assert_eq!(pool.asked_to_give_way(), 1);
+        assert!(links[1].before_wait(IdleMode::Wait), "it has an order");
+        assert!(matches!(links[1].receive(), Ok(Order::GiveWay)));
+        links[1].report(&[2, 5]).unwrap();
+        pool.take_reports(state, ANYONE);
+        assert_eq!((pool.held(), pool.asked_to_give_way()), (4, 0));
+
+        pool.wake_all();
+        for link in links.iter_mut() {
+            assert!(matches!(link.receive(), Ok(Order::Wake)));
+        }
+        pool.drain();
+        for link in links.iter_mut() {
+            assert!(matches!(link.receive(), Ok(Order::Drain)));
+        }
+        watch(pool, state, links);
+        for (link, tickets) in links.iter_mut().zip([[0, 1, 4].as_slice(), &[3]]) {
+            link.report(tickets).unwrap();
+        }
+        pool.take_reports(state, ANYONE);
+        assert_eq!((pool.held(), waiting(state).len()), (0, 2));
+        clients.clear();
+    }
+
+    fn watch(pool: &mut ThreadPool, state: &mut DispatcherState, links: &[ThreadLink; 2]) {
+        pool.maintain(state, 1_000_000);
+        assert_eq!(pool.maintain_ms(), Some(1_000_000 + PULSE_MS));
+        for link in links {
+            // It was called, for it has had no round since it has something to do.
+            let mut bytes = [0; 8];
+            let read = nix::unistd::read(sys::borrow(link.descriptor()), &mut bytes);
+            assert_eq!(read, Ok(8));
+            assert_eq!(link.events(), EpollFlags::EPOLLIN | EpollFlags::EPOLLET);
+        }
+        for worker in 0..2 {
+            state.gauges.heartbeat(worker);
+        }
+        pool.maintain(state, 1_000_000 + PULSE_MS);
+        let mut bytes = [0; 8];
+        let read = nix::unistd::read(sys::borrow(links[0].descriptor()), &mut bytes);
+        assert_eq!(
+            read,
+            Err(Errno::EAGAIN),
+            "nobody is called who has had a round"
+        );
+    }
+
+    fn really_work(pool: &mut ThreadPool, state: &mut DispatcherState) {
+        pool.factory
+            .start(|_| {
+                Ok(|link: &mut ThreadLink| {
+                    while link.before_wait(IdleMode::Sleep) {
+                        match link.receive().unwrap() {
+                            Order::Jobs(jobs) => {
+                                for mut job in jobs {
+                                    job.socket.close();
+                                    link.report(&[job.ticket]).unwrap();
+                                }
+                            }
+                            Order::Closed => return,
+                            _ => {}
+                        }
+                    }
+                })
+            })
+            .unwrap();
+        let _clients: Vec<_> = (0..100).map(|_| wait(state, Protocol::Ask, 1).1).collect();
+        let expected: BTreeSet<u32> = waiting(state).into_iter().collect();
+        let until_ms = sys::now_ms() + 30_000;
+        while state.waiting() > 0 || pool.held() > 0 {
+            assert!(sys::now_ms() < until_ms, "all are served");
+            pool.dispatch(state);
+            pool.take_reports(state, ANYONE);
+        }
+        let again: BTreeSet<u32> = (0..expected.len())
+            .map(|_| wait(state, Protocol::Ask, 1).0.number())
+            .collect();
+        assert_eq!(again, expected, "their tickets are back");
+        pool.shut_down();
+        assert_eq!(pool.factory.shared().left(), 2);
     }
 }

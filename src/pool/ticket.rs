@@ -141,3 +141,77 @@ impl Tickets {
         &mut self.entries[ticket.0 as usize]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::doubles::peer;
+    use super::*;
+
+    #[test]
+    fn a_ticket_that_was_taken_back_is_issued_again() {
+        let mut tickets = Box::new(Tickets::new());
+        let issued = [1, 2, 3].map(|client| tickets.issue(Protocol::Ask, peer(client)));
+        assert_eq!(issued.map(Ticket::number), [0, 1, 2]);
+        tickets.take_back(issued[1]);
+        tickets.take_back(issued[0]);
+        // The last one that came back is the first to go; when none is left, new ones follow.
+        let again = [4, 5, 6].map(|client| tickets.issue(Protocol::Http, peer(client)));
+        assert_eq!(again.map(Ticket::number), [0, 1, 3]);
+        assert_eq!(tickets.peer(again[1]), peer(5));
+        assert_eq!(tickets.protocol(again[1]), Protocol::Http);
+        assert_eq!(tickets.peer(issued[2]), peer(3));
+        assert_eq!(tickets.protocol(issued[2]), Protocol::Ask);
+    }
+
+    #[test]
+    fn every_client_that_the_server_can_hold_has_a_ticket() {
+        let mut tickets = Box::new(Tickets::new());
+        for number in 0..TICKETS_MAX {
+            let ticket = tickets.issue(Protocol::Push, peer(0));
+            assert_eq!(ticket.number() as usize, number);
+        }
+        let last = Ticket::from_number(TICKETS_MAX as u32 - 1).unwrap();
+        tickets.take_back(last);
+        assert_eq!(tickets.issue(Protocol::Push, peer(0)), last);
+        assert_eq!(Ticket::from_number(TICKETS_MAX as u32), None);
+        assert_eq!(Ticket::from_number(u32::MAX), None);
+    }
+
+    #[test]
+    fn a_held_ticket_is_one_workers() {
+        let mut tickets = Box::new(Tickets::new());
+        let issued = [0, 1, 2, 3].map(|client| tickets.issue(Protocol::Ask, peer(client)));
+        for (ticket, worker) in issued.iter().zip([5, 0, 5]) {
+            assert!(!tickets.is_held_by(*ticket, worker), "it waits");
+            tickets.hold(*ticket, worker);
+            assert!(tickets.is_held_by(*ticket, worker));
+            assert!(!tickets.is_held_by(*ticket, 1));
+        }
+        assert_eq!(tickets.next_held_by(5, 0), Some(issued[0]));
+        assert_eq!(tickets.next_held_by(5, 1), Some(issued[2]));
+        assert_eq!(tickets.next_held_by(5, 3), None);
+        assert_eq!(tickets.next_held_by(0, 0), Some(issued[1]));
+        tickets.wait_again(issued[2]);
+        assert_eq!(tickets.next_held_by(5, 1), None);
+        tickets.take_back(issued[0]);
+        assert!(!tickets.is_held_by(issued[0], 5));
+    }
+
+    #[test]
+    #[should_panic(expected = "taken back once")]
+    fn a_ticket_is_not_taken_back_twice() {
+        let mut tickets = Box::new(Tickets::new());
+        let ticket = tickets.issue(Protocol::Ask, peer(1));
+        tickets.take_back(ticket);
+        tickets.take_back(ticket);
+    }
+
+    #[test]
+    #[should_panic(expected = "left == right")]
+    fn who_is_held_is_not_passed_on() {
+        let mut tickets = Box::new(Tickets::new());
+        let ticket = tickets.issue(Protocol::Ask, peer(1));
+        tickets.hold(ticket, 0);
+        tickets.hold(ticket, 1);
+    }
+}

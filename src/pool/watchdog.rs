@@ -116,4 +116,40 @@ mod tests {
         }
         assert_eq!(check(&mut watchdog, PULSE_MS, true), Verdict::Stuck);
     }
+
+    #[test]
+    fn a_check_is_due_once_in_its_time() {
+        let gauges = Gauges::new().unwrap();
+        let mut watchdog = Watchdog::new();
+        assert!(watchdog.is_time(50_000));
+        assert_eq!(watchdog.next_ms(), 50_000 + PULSE_MS);
+        assert!(!watchdog.is_time(50_000 + PULSE_MS - 1));
+        assert_eq!(watchdog.next_ms(), 50_000 + PULSE_MS);
+        assert_eq!(watchdog.check(gauges, 0, true), Verdict::Call);
+        // One that comes late, but not twice as late, has seen all of the time.
+        for _ in 0..STUCK_MS / (2 * PULSE_MS - 1) {
+            assert!(watchdog.is_time(watchdog.next_ms() + PULSE_MS - 1));
+            assert_eq!(watchdog.check(gauges, 0, true), Verdict::Call);
+        }
+        assert!(watchdog.is_time(watchdog.next_ms() + PULSE_MS - 1));
+        assert_eq!(watchdog.check(gauges, 0, true), Verdict::Stuck);
+    }
+
+    #[test]
+    fn each_worker_is_watched_by_itself() {
+        let gauges = Gauges::new().unwrap();
+        let mut watchdog = Watchdog::new();
+        for round in 1..=STUCK_MS / PULSE_MS {
+            assert!(watchdog.is_time(round * PULSE_MS));
+            assert_eq!(watchdog.check(gauges, 0, true), Verdict::Call);
+            gauges.heartbeat(1);
+            assert_eq!(watchdog.check(gauges, 1, true), Verdict::Well);
+        }
+        assert!(watchdog.is_time(STUCK_MS + PULSE_MS));
+        assert_eq!(watchdog.check(gauges, 1, true), Verdict::Call);
+        assert_eq!(watchdog.check(gauges, 0, true), Verdict::Stuck);
+        // Who takes its place has all of the time again.
+        assert!(watchdog.is_time(STUCK_MS + 2 * PULSE_MS));
+        assert_eq!(watchdog.check(gauges, 0, true), Verdict::Call);
+    }
 }

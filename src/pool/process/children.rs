@@ -7,7 +7,7 @@ use crate::files::Pushed;
 use crate::limits::{BOARD, EXIT_MS, RESPAWN_DELAY_MS, RESPAWN_SETTLED_MS, STUCK_MS};
 use crate::link::{Job, Order};
 use crate::pool::WORKERS;
-use crate::pool::pass_fd::{self, Pair};
+use crate::pool::pass_fd::{self, ProcessLink};
 use crate::pool::watchdog::Verdict;
 use crate::sys::{self, Descriptor, Errno, Exit};
 use crate::worker::WorkerConfig;
@@ -171,7 +171,7 @@ impl ProcessPool {
             http_config: self.config.http_config,
             clock_floor_s: self.config.clock_floor_s,
         };
-        let mut link = Pair {
+        let mut link = ProcessLink {
             descriptor: child_fd,
         };
         let heap_bytes = sys::heap_bytes();
@@ -208,7 +208,7 @@ impl ProcessPool {
         self.kill_children();
     }
 
-    fn forget(&mut self, pid: i32, exit: Exit) {
+    pub(super) fn forget(&mut self, pid: i32, exit: Exit) {
         if exit != Exit::Code(0) {
             log::warn!("process {pid} ended, {exit}");
         }
