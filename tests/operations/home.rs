@@ -25,8 +25,7 @@ fn assert_no_capabilities(server: &Server) {
         }
         assert_eq!(status_of(&folder, "NoNewPrivs"), ["1"]);
     }
-    let log = server.log();
-    assert_eq!(log.matches("as user 0 without any capability").count(), 1);
+    assert_says_once(server, "as user 0 without any capability");
 }
 
 #[track_caller]
@@ -40,8 +39,14 @@ fn assert_runs_as(server: &Server, user: &str, group: &str) {
         }
         assert_eq!(status_of(&folder, "NoNewPrivs"), ["1"]);
     }
-    let told = format!("runs as user {user}");
-    assert_eq!(server.log().matches(&told).count(), 1);
+    assert_says_once(server, &format!("runs as user {user}"));
+}
+
+/// The line may be on its way still when the server does what it tells of.
+#[track_caller]
+fn assert_says_once(server: &Server, words: &str) {
+    wait_until(words, LIMIT, || server.log().contains(words));
+    assert_eq!(server.log().matches(words).count(), 1);
 }
 
 fn serve(root: &Path, options: &[&str]) -> Server {

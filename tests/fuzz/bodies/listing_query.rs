@@ -43,8 +43,8 @@ fn is_sound(query: &Query) {
 /// The last value of a parameter that is not empty, decoded as a form's is (`+` is a space).
 fn read_plainly(text: &[u8], name: &[u8]) -> Vec<u8> {
     let parameters = text.split(|byte| *byte == b'&');
-    let values = parameters.filter_map(|parameter| parameter.strip_prefix(name));
-    let value = values.filter(|value| !value.is_empty()).last();
+    let mut values = parameters.filter_map(|parameter| parameter.strip_prefix(name));
+    let value = values.rfind(|value| !value.is_empty());
     let mut rest = value.unwrap_or_default();
     let mut decoded = Vec::new();
     while let Some((&byte, behind)) = rest.split_first() {
