@@ -1,6 +1,8 @@
 //! Holds the code to its own rules: layers that only point down, sizes that one can read in a
 //! sitting, `unsafe` in one place, no file that nothing uses.
 
+mod imports;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use log::LevelFilter;
 
 use super::address::{Address, address};
-use super::{Options, Pool, UserName};
+use super::options::{Options, Pool};
+use super::user::UserName;
 use crate::http::{self, HttpConfig};
 use crate::limits::{BOARD, CONNECTIONS_MAX, LISTENERS_MAX, WORKERS_MAX};
 use crate::train::{self, Framing};

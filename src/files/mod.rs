@@ -1,6 +1,7 @@
 //! The files beneath the root: opening them, keeping them open, listing folders.
 
 mod cache;
+mod found;
 mod listing;
 mod open_error;
 mod probe;
@@ -12,9 +13,10 @@ mod walk;
 mod watches;
 
 pub use cache::{CACHED_FILES_BYTES, Cache, Files, Located, Place, Served};
+pub use found::Found;
 pub use listing::{Listing, RowsEnd, seek};
 pub use open_error::OpenError;
 pub use pushed::Pushed;
-pub use root::{Found, Root, read_folder};
+pub use root::{Root, read_folder};
 pub use table::{File, FileSlot, FileTable};
 pub use walk::Progress;

@@ -5,8 +5,7 @@ use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use super::Found;
-use super::root::name_of;
+use super::found::{Found, name_of};
 use crate::sys::{self, Descriptor, Errno, Opened};
 
 /// The file, open unless it is not there. Its descriptor keeps its number for good, as the root's does.

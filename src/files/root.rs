@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use heapless::Vec;
 
+use super::found::{Found, name_of};
 use super::{OpenError, Pushed, probe};
 use crate::gauge::RootState;
 use crate::limits::{NAME_BYTES, PATH_MAX};
@@ -21,18 +22,6 @@ pub struct Root {
     /// The generation that this process has followed to.
     generation: AtomicU32,
     pushed: Option<Pushed>,
-}
-
-/// A file or folder that was found, open until it is dropped or a table takes it in.
-pub struct Found {
-    /// Its descriptor.
-    pub descriptor: OwnedFd,
-    /// What statx(2) says of it.
-    pub opened: Opened,
-    /// A symbolic link led to it.
-    pub is_by_link: bool,
-    /// Its last component; a folder's ends in `/`.
-    pub name: Vec<u8, NAME_BYTES>,
 }
 
 type Path = Vec<u8, { PATH_MAX + 2 }>;
@@ -305,16 +294,6 @@ fn clean(path: &[u8]) -> Result<(Path, bool), OpenError> {
     }
     push(b"\0")?;
     Ok((clean, path.ends_with(b"/")))
-}
-
-pub(super) fn name_of(path: &[u8], is_folder: bool) -> Result<Vec<u8, NAME_BYTES>, OpenError> {
-    let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-    let last = if last == b"." { b"" } else { last };
-    let mut name = Vec::from_slice(last).map_err(|_| OpenError::TooLong)?;
-    if is_folder {
-        name.push(b'/').map_err(|_| OpenError::TooLong)?;
-    }
-    Ok(name)
 }
 
 #[cfg(test)]

@@ -11,25 +11,13 @@ mod line;
 use httparse::{EMPTY_HEADER, Header};
 
 use self::body::Reach;
+use self::fields::Parsed;
 use self::framing::Framing;
 use self::line::Line;
 use super::{Status, media};
 use crate::limits::{HTTP_FIELDS_MAX, HTTP_HEAD_BYTES_MAX};
 
-/// What is to be done.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Method {
-    /// GET: send the file, or what was generated in its place.
-    Get,
-    /// HEAD: send what GET would, but for the body.
-    Head,
-    /// OPTIONS: say which methods are allowed.
-    Options,
-    /// Another method of RFC 9110 or RFC 5789, that no file here allows: 405.
-    Known,
-    /// A method that no RFC here names: 501.
-    Unknown,
-}
+pub use self::line::Method;
 
 /// A field that says more than where the request ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -122,9 +110,6 @@ fn values<'a>(headers: &[Header<'a>], field: Field) -> impl Iterator<Item = &'a 
         .filter(move |header| header.name.eq_ignore_ascii_case(name))
         .map(|header| header.value)
 }
-
-/// `None` while more bytes may make it whole.
-type Parsed<T> = Result<Option<T>, Status>;
 
 /// Why there is no request: the answer, after which the connection ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -3,7 +3,7 @@
 
 use httparse::EMPTY_HEADER;
 
-use super::{Parsed, fields};
+use super::fields::{self, Parsed};
 use crate::http::Status;
 
 /// Fields that may follow the last chunk.

@@ -2,8 +2,10 @@
 
 use httparse::{Error, Header};
 
-use super::Parsed;
 use crate::http::Status;
+
+/// `None` while more bytes may make it whole.
+pub(super) type Parsed<T> = Result<Option<T>, Status>;
 
 /// Reads field lines up to the empty one: bytes with that, and how many fields; `None` while it
 /// has not come. `bytes` follow a CR LF.

@@ -1,7 +1,7 @@
 //! The request line (RFC 9112 section 3).
 
+use super::fields::Parsed;
 use super::framing::is_authority;
-use super::{Method, Parsed};
 use crate::http::Status;
 use crate::http::list::is_token_byte;
 use crate::limits::HTTP_TARGET_BYTES_MAX;
@@ -10,6 +10,21 @@ use crate::limits::HTTP_TARGET_BYTES_MAX;
 const EMPTY_LINES_MAX: usize = 4;
 /// Bytes of the longest method; the longest that is known has 7.
 const METHOD_BYTES_MAX: usize = 32;
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Method {
+    /// GET: send the file, or what was generated in its place.
+    Get,
+    /// HEAD: send what GET would, but for the body.
+    Head,
+    /// OPTIONS: say which methods are allowed.
+    Options,
+    /// Another method of RFC 9110 or RFC 5789, that no file here allows: 405.
+    Known,
+    /// A method that no RFC here names: 501.
+    Unknown,
+}
 
 pub(super) struct Line<'a> {
     pub(super) method: Method,

@@ -8,7 +8,7 @@
 use super::access_log;
 use super::requests::Received;
 use super::respond::{RequestTime, Responder};
-use super::response::{Answered, Batch, Body, Response};
+use super::response::{Batch, Body, Response};
 use crate::http::{self, Refusal, Status};
 use crate::limits::{BOARD, CACHED_BODY_BYTES, HTTP_GENERATED_BYTES_MAX};
 use crate::worker::checksum::checksum;
@@ -100,19 +100,8 @@ fn generate<S: Socket>(
                 (responder.refuse(&refusal, out), rest.len())
             }
         };
-        let answered = Answered {
-            request: batch.requests_len,
-            end: batch.len + response.len,
-            status: response.status,
-            body_len: response.body_len as u64,
-            is_busy: responder.is_busy,
-            keep_alive: responder.keep_alive,
-        };
-        batch.len = answered.end;
-        batch.requests_len += used;
-        let _ = batch.answered.push(answered);
         let is_last = !response.keep_alive || !response.body.is_none();
-        batch.last = Some(response);
+        batch.push(response, used, responder.is_busy, responder.keep_alive);
         if is_last {
             return batch;
         }

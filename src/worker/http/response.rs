@@ -75,3 +75,28 @@ pub(crate) struct Batch {
     /// More requests may be there than fit the batch.
     pub(crate) is_full: bool,
 }
+
+impl Batch {
+    /// Adds a response to a request of `request_len` bytes, and what else it depended on.
+    pub(crate) fn push(
+        &mut self,
+        response: Response,
+        request_len: usize,
+        is_busy: bool,
+        keep_alive: bool,
+    ) {
+        let answered = Answered {
+            request: self.requests_len,
+            end: self.len + response.len,
+            status: response.status,
+            body_len: response.body_len as u64,
+            is_busy,
+            keep_alive,
+        };
+        self.requests_len += request_len;
+        self.len = answered.end;
+        let pushed = self.answered.push(answered);
+        assert!(pushed.is_ok(), "the caller has asked whether there is room");
+        self.last = Some(response);
+    }
+}
