@@ -18,11 +18,13 @@ pub mod link; // what pool and worker say to each other
 
 pub mod eject; // asking a server that runs to let go of the card
 
-pub mod files; // the files beneath the root
-
 pub mod http; // HTTP/1.1: bytes in, what is asked and answered out
 
 pub mod train; // the train protocol: bytes in, response plan out
+
+pub mod files; // the files beneath the root
+
+pub mod encoding; // content codings
 
 pub mod entry; // an entry of a folder, and the orders of entries
 

@@ -2,8 +2,8 @@
 //! clients that people use, which find a server only where it runs as fast as they expect.
 //!
 //! Needs strace, libfaketime, curl, wget, aria2, rsync, openssl, HAProxy, exfat-fuse and exfatprogs. Under
-//! emulation nothing of
-//! this is tested: there the calls would be the emulator's, and no library of this machine can be loaded.
+//! emulation nothing of this is tested: there the calls would be the emulator's, and no library of this machine
+//! can be loaded.
 
 #[path = "http_host/calls.rs"]
 mod calls;

@@ -7,12 +7,12 @@
 
 use heapless::Vec;
 
+use super::resolve::{Located, Lookup, Served, resolve};
 use super::watches::{FolderWatches, Watches};
-use super::{FileSlot, FileTable, Found, OpenError, Root};
-use crate::http::{Accepted, Encoding, HttpConfig, content_type};
+use super::{FileSlot, FileTable, OpenError};
+use crate::encoding::{Accepted, Encoding};
 use crate::limits::{
     BOARD, CACHE_WAYS, CACHED_BODY_BYTES, CACHED_PATH_BYTES, CACHED_REFRESH_MS, FILES_MAX,
-    NAME_BYTES, PATH_MAX,
 };
 use crate::sys::{self, Descriptor, Opened};
 
@@ -29,47 +29,6 @@ const ADMISSION: u32 = 16;
 /// Reads of changes in one go. Where they come faster, everything is forgotten instead: the clients
 /// must not wait for whoever writes all the time.
 const EVENTS_READ_MAX: usize = 16;
-
-/// Where files are looked for, and how.
-#[derive(Clone, Copy)]
-pub struct Place<'a> {
-    /// The root.
-    pub root: &'a Root,
-    /// Which names are index files.
-    pub http_config: &'a HttpConfig,
-}
-
-/// A file that is to be sent, as it was found for a request. Its user gives the file back by
-/// [`FileTable::release`].
-#[derive(Clone, Copy)]
-pub struct Served {
-    /// The open file.
-    pub file: FileSlot,
-    /// How its bytes are encoded.
-    pub encoding: Encoding,
-    /// Whether other requests for the same path may get another encoding.
-    pub varies: bool,
-    /// Its media type.
-    pub content_type: &'static str,
-    /// A symbolic link led to it, or to what was looked at on the way.
-    is_by_link: bool,
-    /// Where it is in the cache, 0 for nowhere, else entry + 1.
-    entry: u16,
-}
-
-/// What is at a path.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is no heap to put a name on"
-)]
-pub enum Located {
-    /// A file, or a folder's index file.
-    File(Served),
-    /// A folder without an index file.
-    Folder(Found),
-    /// A folder, whose path should have ended in a slash.
-    NeedsSlash,
-}
 
 /// One file. All zeroes is a free entry.
 struct Entry {
@@ -170,7 +129,7 @@ impl Cache {
     pub fn locate(
         &mut self,
         files: &mut Files,
-        place: Place,
+        lookup: Lookup,
         path: &[u8],
         is_folder: bool,
         accepted: Accepted,
@@ -192,18 +151,18 @@ impl Cache {
             }
             self.forget(files, index);
         }
-        let located = resolve(files, place, path, is_folder, accepted)?;
+        let located = resolve(files, lookup, path, is_folder, accepted)?;
         let Located::File(mut served) = located else {
             return Ok(located);
         };
         if path.len() > CACHED_PATH_BYTES || served.is_by_link {
             return Ok(located);
         }
-        let (watches, is_new) = self.watches.add(place.root.descriptor(), path, is_folder);
+        let (watches, is_new) = self.watches.add(lookup.root.descriptor(), path, is_folder);
         if is_new {
             // What happened before the watch began was not told: look again.
             files.release(served.file);
-            match resolve(files, place, path, is_folder, accepted) {
+            match resolve(files, lookup, path, is_folder, accepted) {
                 Ok(Located::File(again)) => served = again,
                 other => {
                     self.watches.remove(watches);
@@ -379,94 +338,4 @@ fn hash(path: &[u8], is_folder: bool) -> usize {
         (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
     });
     (mixed ^ (mixed >> 15)) as usize
-}
-
-/// Finds what is at a path: the file or index file, in the best of the encodings that are there.
-fn resolve(
-    files: &mut Files,
-    Place { root, http_config }: Place,
-    path: &[u8],
-    is_folder: bool,
-    accepted: Accepted,
-) -> Result<Located, OpenError> {
-    let mut found = root.find(path)?;
-    let mut full: Vec<u8, PATH_MAX> = Vec::from_slice(path).map_err(|_| OpenError::TooLong)?;
-    if found.opened.is_folder {
-        if !is_folder {
-            return Ok(Located::NeedsSlash);
-        }
-        match find_index(root, http_config, &mut full)? {
-            Some(mut index) => {
-                index.is_by_link |= found.is_by_link;
-                found = index;
-            }
-            None => return Ok(Located::Folder(found)),
-        }
-    } else if is_folder {
-        return Err(OpenError::NotFound);
-    }
-    let content_type = content_type(&found.name);
-    let mut is_by_link = found.is_by_link;
-    let (mut encoding, mut varies) = (Encoding::Identity, false);
-    // Those that the client accepts, the best one first; then the others, which only tell that
-    // another client would get something else.
-    let others = Encoding::CODED
-        .into_iter()
-        .filter(|other| !accepted.order().any(|known| known == *other));
-    for candidate in accepted.order().chain(others) {
-        let Some(variant) = find_variant(root, &mut full, candidate) else {
-            continue;
-        };
-        varies = true;
-        is_by_link |= variant.is_by_link;
-        if encoding == Encoding::Identity && accepted.order().any(|known| known == candidate) {
-            (found, encoding) = (variant, candidate);
-        }
-    }
-    Ok(Located::File(Served {
-        file: files.insert(found),
-        encoding,
-        varies,
-        content_type,
-        is_by_link,
-        entry: 0,
-    }))
-}
-
-/// Opens the first index file of a folder that is there, and makes `full` its path.
-fn find_index(
-    root: &Root,
-    http_config: &HttpConfig,
-    full: &mut Vec<u8, PATH_MAX>,
-) -> Result<Option<Found>, OpenError> {
-    let size = full.len();
-    for name in http_config.index() {
-        full.truncate(size);
-        if size > 0 && full.push(b'/').is_err() {
-            continue;
-        }
-        if full.extend_from_slice(name.as_bytes()).is_err() {
-            continue;
-        }
-        match root.find(full) {
-            Ok(found) if !found.opened.is_folder => return Ok(Some(found)),
-            Ok(_) | Err(OpenError::NotFound) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    full.truncate(size);
-    Ok(None)
-}
-
-/// Opens the file that has the same content in another encoding.
-fn find_variant(root: &Root, full: &mut Vec<u8, PATH_MAX>, encoding: Encoding) -> Option<Found> {
-    let size = full.len();
-    let name = full.rsplit(|byte| *byte == b'/').next().unwrap_or(full);
-    if name.len() + encoding.suffix().len() >= NAME_BYTES {
-        return None;
-    }
-    full.extend_from_slice(encoding.suffix().as_bytes()).ok()?;
-    let found = root.find(full).ok();
-    full.truncate(size);
-    found.filter(|found| !found.opened.is_folder)
 }

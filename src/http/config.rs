@@ -59,14 +59,10 @@ impl Default for HttpConfig {
 }
 
 impl HttpConfig {
-    /// The names of a folder's index files, in order.
-    pub fn index(&self) -> impl Iterator<Item = &str> {
-        let default = if self.index.is_empty() {
-            Some("index.html")
-        } else {
-            None
-        };
-        self.index.iter().map(String::as_str).chain(default)
+    /// The names of a folder's index files, in order; none for `index.html`.
+    #[must_use]
+    pub fn index(&self) -> &[String] {
+        &self.index
     }
 
     /// Adds a name for index files.

@@ -1,86 +1,7 @@
-//! Content codings (RFC 9110 section 12.5.3): which a client takes, and in what order to try them.
+//! What a client takes of the content codings (RFC 9110 section 12.5.3).
 
 use super::list;
-
-/// How a body is coded.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[repr(u8)]
-pub enum Encoding {
-    /// Not at all.
-    #[default]
-    Identity = 0,
-    /// RFC 7932.
-    Brotli,
-    /// RFC 8878.
-    Zstandard,
-    /// RFC 1952.
-    Gzip,
-}
-
-impl Encoding {
-    /// The codings proper, the densest first.
-    pub const CODED: [Self; 3] = [Self::Brotli, Self::Zstandard, Self::Gzip];
-
-    /// The name in `Content-Encoding`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Identity => "identity",
-            Self::Brotli => "br",
-            Self::Zstandard => "zstd",
-            Self::Gzip => "gzip",
-        }
-    }
-
-    /// What follows a file's name in the name of its coded copy; empty for `Identity`.
-    #[must_use]
-    pub fn suffix(self) -> &'static str {
-        match self {
-            Self::Identity => "",
-            Self::Brotli => ".br",
-            Self::Zstandard => ".zst",
-            Self::Gzip => ".gz",
-        }
-    }
-
-    fn of(name: &[u8]) -> Option<Self> {
-        if name.eq_ignore_ascii_case(b"x-gzip") {
-            return Some(Self::Gzip);
-        }
-        [Self::Identity, Self::Brotli, Self::Zstandard, Self::Gzip]
-            .into_iter()
-            .find(|encoding| name.eq_ignore_ascii_case(encoding.name().as_bytes()))
-    }
-}
-
-/// The codings that a client takes, best first. All zeroes is a client that takes none.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Accepted(
-    /// Two bits for each coding to try, the first one lowest; 0 ends them.
-    u8,
-);
-
-impl Accepted {
-    /// A client that takes none.
-    pub const NONE: Self = Self(0);
-
-    /// The codings to try, best first, each once. `Identity` is never among them: it is what
-    /// remains when the file has no copy in any of these.
-    pub fn order(self) -> impl Iterator<Item = Encoding> {
-        (0..Encoding::CODED.len()).map_while(move |place| match self.0 >> (2 * place) & 3 {
-            1 => Some(Encoding::Brotli),
-            2 => Some(Encoding::Zstandard),
-            3 => Some(Encoding::Gzip),
-            _ => None,
-        })
-    }
-
-    /// A number that is the same for clients that are served the same.
-    #[must_use]
-    pub fn key(self) -> u16 {
-        u16::from(self.0)
-    }
-}
+use crate::encoding::{Accepted, Encoding};
 
 /// Reads the values of `Accept-Encoding`.
 ///
@@ -95,7 +16,7 @@ pub fn accepted<'a>(values: impl Iterator<Item = &'a [u8]>) -> Accepted {
         let (name, Some(weight)) = list::weighted(element) else {
             continue;
         };
-        let place = match Encoding::of(name) {
+        let place = match Encoding::named(name) {
             Some(encoding) => &mut weights[encoding as usize],
             None if name == b"*" => &mut others,
             None => continue,
@@ -108,13 +29,11 @@ pub fn accepted<'a>(values: impl Iterator<Item = &'a [u8]>) -> Accepted {
     let mut order = Encoding::CODED;
     // Stable, so the denser stays before what is wanted as much.
     insertion_sort(&mut order, weight_of);
-    let mut bits = 0;
-    for (place, encoding) in order.into_iter().enumerate() {
-        if weight_of(encoding) >= least {
-            bits |= (encoding as u8) << (2 * place);
-        }
-    }
-    Accepted(bits)
+    Accepted::of(
+        order
+            .into_iter()
+            .filter(|encoding| weight_of(*encoding) >= least),
+    )
 }
 
 /// Sorts by falling weight. The standard library's stable sort may allocate.
@@ -130,7 +49,8 @@ fn insertion_sort(order: &mut [Encoding], weight_of: impl Fn(Encoding) -> u16) {
 
 #[cfg(test)]
 mod tests {
-    use super::Encoding::{Brotli, Gzip, Zstandard};
+    use Encoding::{Brotli, Gzip, Zstandard};
+
     use super::*;
 
     fn order(values: &[&str]) -> Vec<Encoding> {

@@ -24,7 +24,7 @@ mod text;
 
 pub use condition::{Outcome, Tag, Validators, evaluate};
 pub use config::{HttpConfig, PORT_DEFAULT};
-pub use encoding::{Accepted, Encoding, accepted};
+pub use encoding::accepted;
 pub use media::{content_type, prefers_html, prefers_json};
 pub use path::{OWN, Path};
 pub use range::{Range, Ranges};
@@ -33,6 +33,7 @@ pub use request::{Field, Method, Refusal, Request, parse};
 pub use status::Status;
 pub use text::{FixedBuf, Output};
 
+pub use crate::encoding::{Accepted, Encoding};
 pub use crate::limits::{HTTP_HEAD_BYTES_MAX as HEAD_BYTES_MAX, RANGES_MAX};
 
 /// The answer to a question for the server's health.

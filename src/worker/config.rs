@@ -1,8 +1,8 @@
 //! What a worker is told at its start.
 
-use crate::files::{Place, Root};
+use crate::files::{Lookup, Root};
 use crate::gauge::Gauges;
-use crate::http::HttpConfig;
+use crate::http::{HttpConfig, content_type};
 use crate::train::Framing;
 
 /// What a worker is told at its start.
@@ -25,10 +25,11 @@ pub struct WorkerConfig<'a> {
 
 impl WorkerConfig<'_> {
     /// Where files are looked for, and how.
-    pub(crate) fn place(&self) -> Place<'_> {
-        Place {
+    pub(crate) fn lookup(&self) -> Lookup<'_> {
+        Lookup {
             root: self.root,
-            http_config: self.http_config,
+            index: self.http_config.index(),
+            content_type,
         }
     }
 }

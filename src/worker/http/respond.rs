@@ -170,9 +170,9 @@ impl<'a> Responder<'a> {
         request: &Request,
     ) -> Result<Located, OpenError> {
         let accepted = accepted(request.values(Field::AcceptEncoding));
-        let (place, now_ms) = (self.config.place(), self.time.now_ms);
+        let (lookup, now_ms) = (self.config.lookup(), self.time.now_ms);
         let Store { files, cache, .. } = &mut *self.store;
-        cache.locate(files, place, path, is_folder, accepted, now_ms)
+        cache.locate(files, lookup, path, is_folder, accepted, now_ms)
     }
 
     /// For a path that is not there.
