@@ -4,7 +4,7 @@
 use core::fmt::Write;
 
 use crate::command::{Options, Pool};
-use crate::files::{self, Listing};
+use crate::files;
 use crate::limits::{
     BOARD, CAR_BUFFER_BYTES, CONNECTIONS_MAX, FILES_MAX, HTTP_HEAD_BYTES_MAX, RING_MAX,
     TICKETS_MAX, WORKERS_MAX,
@@ -48,7 +48,7 @@ const _: () = {
     assert!(WORKER_TABLES * WORKERS_MAX < 512 * 1024 * 1024);
     let full = CONNECTIONS_MAX * worker::CONNECTION_BYTES + pool::TICKETS_BYTES + pool::RING_BYTES;
     assert!(
-        full + 4 * (CAR_BUFFER_BYTES + size_of::<Listing>()) <= BOARD.memory_bytes / 4,
+        full + 4 * (CAR_BUFFER_BYTES + worker::LISTING_BYTES) <= BOARD.memory_bytes / 4,
         "full load takes over a quarter of the memory"
     );
 };
@@ -142,7 +142,7 @@ fn worker_rows(page: Page, options: &Options) -> Vec<Row> {
     let connection = worker::CONNECTION_BYTES - worker::FILE_BYTES;
     let (connections, open) = (CONNECTIONS_MAX * connection, FILES_MAX * worker::FILE_BYTES);
     let (cache, requests) = (worker::CACHE_BYTES, worker::REQUESTS_BYTES);
-    let listing = size_of::<Listing>();
+    let listing = worker::LISTING_BYTES;
     let known = connections + open + cache + requests + listing + CAR_BUFFER_BYTES;
     let lists = WORKER_TABLES - known;
     // Each child has a copy of the whole board's tables, the threads have one together.

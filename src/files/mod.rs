@@ -2,7 +2,6 @@
 
 mod cache;
 mod found;
-mod listing;
 mod open_error;
 mod probe;
 mod pushed;
@@ -15,10 +14,9 @@ mod watches;
 
 pub use cache::{CACHED_FILES_BYTES, Cache, Files};
 pub use found::Found;
-pub use listing::{Listing, RowsEnd, seek};
 pub use open_error::OpenError;
 pub use pushed::Pushed;
 pub use resolve::{Located, Lookup, Served};
 pub use root::{Root, read_folder};
 pub use table::{File, FileSlot, FileTable};
-pub use walk::Progress;
+pub use walk::{LOOKS_MAX, Progress, Walk, WalkEntry, WalkNext, seek};

@@ -44,7 +44,8 @@ pub struct File {
 
 impl File {
     /// Of a folder whose head is sent: the entry that is being sent.
-    pub(super) fn entry(&self) -> Entry<'_> {
+    #[must_use]
+    pub fn entry(&self) -> Entry<'_> {
         Entry {
             name: &self.name,
             is_folder: self.entry_is_folder,

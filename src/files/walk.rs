@@ -20,10 +20,10 @@ use crate::sys::{self, Directory, Errno, Opened};
 /// Bytes of entries that one step reads from a folder.
 const STEP_BYTES: usize = 32 * 1024;
 /// Entries that one call looks at, with one to four system calls each.
-pub(super) const LOOKS_MAX: usize = 256;
+pub const LOOKS_MAX: usize = 256;
 
 /// The walk over one folder at a time. All zeroes is none.
-pub(super) struct Walk {
+pub struct Walk {
     selection: Selection,
     step: [u8; STEP_BYTES],
     /// Of what the last step has read, the entries that are yet to be offered to the selection.
@@ -37,9 +37,9 @@ pub(super) struct Walk {
 }
 
 /// What a walk comes to next.
-pub(super) enum Next {
+pub enum WalkNext {
     /// An entry that is a file or a folder, and still there.
-    Entry(Place),
+    Entry(WalkEntry),
     /// Nothing yet: it has looked at enough entries for now, or the pass is over and another one must
     /// follow. [`Walk::step`] goes on.
     Pause,
@@ -49,7 +49,7 @@ pub(super) enum Next {
 
 /// An entry that a walk came to. All zeroes is its position.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub struct WalkEntry {
     /// 0 for the entry that the connection's file holds, else 1 + its index in the selection.
     number: u32,
     is_folder: bool,
@@ -57,9 +57,9 @@ pub(super) struct Place {
     mtime_ns: i64,
 }
 
-impl Place {
+impl WalkEntry {
     /// The entry that the connection's file holds.
-    pub(super) const POSITION: Self = Self {
+    pub const POSITION: Self = Self {
         number: 0,
         is_folder: false,
         size: 0,
@@ -79,7 +79,9 @@ pub enum Progress {
 }
 
 impl Walk {
-    pub(super) const fn new() -> Self {
+    /// No walk.
+    #[must_use]
+    pub const fn new() -> Self {
         Self {
             selection: Selection::new(),
             step: [0; STEP_BYTES],
@@ -92,7 +94,10 @@ impl Walk {
     }
 
     /// Starts over, with a pass over `folder` for the entries that follow its position in this order.
-    pub(super) fn begin(&mut self, folder: &File, order: Order) -> Result<(), Errno> {
+    ///
+    /// # Errors
+    /// `EIO` when the folder can't be read any more.
+    pub fn begin(&mut self, folder: &File, order: Order) -> Result<(), Errno> {
         assert!(folder.is_folder);
         let position = folder.entry();
         (self.after_key, self.after) = (order.key(&position), folder.name.clone());
@@ -115,13 +120,13 @@ impl Walk {
         sys::rewind(folder.descriptor.raw())
     }
 
-    /// Reads a part of the folder, of which it takes the names that `keep` wants, unless there are
-    /// entries to be had already.
-    pub(super) fn step(
-        &mut self,
-        folder: &File,
-        keep: impl Fn(&[u8]) -> bool,
-    ) -> Result<Progress, Errno> {
+    /// Reads a part of the folder, of which it takes the names that `keep` wants, until there are
+    /// entries to be had; by size or date it looks at each of them. It blocks while the card is asked.
+    ///
+    /// # Errors
+    /// `EIO` and the like when the folder or, by size or date, an entry can't be read; `ENAMETOOLONG`
+    /// for a name that nobody could ask for.
+    pub fn step(&mut self, folder: &File, keep: impl Fn(&[u8]) -> bool) -> Result<Progress, Errno> {
         if self.is_ready {
             if self.next < self.selection.len() || !self.selection.is_cut() {
                 return Ok(Progress::Ready);
@@ -176,15 +181,20 @@ impl Walk {
     }
 
     /// Whether the pass has come to its end.
-    pub(super) fn is_ready(&self) -> bool {
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
         self.is_ready
     }
 
-    /// Looks for the next entry that is shown; `looks` counts the entries that it has looked at.
-    pub(super) fn next(&mut self, folder: &File, looks: &mut usize) -> Result<Next, Errno> {
+    /// Looks for the next entry that is shown; `looks` counts the entries that it has looked at. It
+    /// blocks while the card is asked.
+    ///
+    /// # Errors
+    /// `EIO` and the like when an entry can't be looked at: without it the listing would not be whole.
+    pub fn next(&mut self, folder: &File, looks: &mut usize) -> Result<WalkNext, Errno> {
         while self.next < self.selection.len() {
             if *looks == LOOKS_MAX {
-                return Ok(Next::Pause);
+                return Ok(WalkNext::Pause);
             }
             *looks += 1;
             let (key, name) = self.selection.item(self.next);
@@ -194,7 +204,7 @@ impl Walk {
             };
             // Of what has changed since the pass, the pass tells: the order is by that.
             self.selection.order().set_key(&mut entry, key);
-            return Ok(Next::Entry(Place {
+            return Ok(WalkNext::Entry(WalkEntry {
                 number: self.next as u32,
                 is_folder: entry.is_folder,
                 size: entry.size,
@@ -202,14 +212,15 @@ impl Walk {
             }));
         }
         Ok(if self.selection.is_cut() {
-            Next::Pause
+            WalkNext::Pause
         } else {
-            Next::End
+            WalkNext::End
         })
     }
 
-    /// The entry at a place.
-    pub(super) fn entry<'a>(&'a self, place: &Place, folder: &'a File) -> Entry<'a> {
+    /// What a walk has come to, or the entry that `folder` holds.
+    #[must_use]
+    pub fn entry<'a>(&'a self, place: &WalkEntry, folder: &'a File) -> Entry<'a> {
         let Some(index) = place.number.checked_sub(1) else {
             return folder.entry();
         };
@@ -221,8 +232,8 @@ impl Walk {
         }
     }
 
-    /// Moves the folder's position to a place.
-    pub(super) fn move_to(&self, place: &Place, folder: &mut File) {
+    /// Moves the folder's position to what the walk has come to.
+    pub fn move_to(&self, place: &WalkEntry, folder: &mut File) {
         if place.number != 0 {
             let (_, name) = self.selection.item(place.number as usize - 1);
             folder.set_entry(&Entry {
@@ -232,6 +243,12 @@ impl Walk {
                 mtime_ns: place.mtime_ns,
             });
         }
+    }
+}
+
+impl Default for Walk {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -248,7 +265,7 @@ fn shown<'a>(entry: Result<Entry<'a>, Errno>) -> Result<Option<Entry<'a>>, Errno
 ///
 /// # Errors
 /// See [`Opened::at`].
-pub(super) fn look_up<'a>(folder: &File, name: &'a [u8]) -> Result<Entry<'a>, Errno> {
+fn look_up<'a>(folder: &File, name: &'a [u8]) -> Result<Entry<'a>, Errno> {
     let c_name: Vec<u8, NAME_BYTES> = name.iter().copied().chain([0]).collect();
     let c_name = CStr::from_bytes_with_nul(&c_name).map_err(|_| Errno::EINVAL)?;
     let opened = Opened::at(folder.descriptor.raw(), c_name)?;
@@ -258,4 +275,25 @@ pub(super) fn look_up<'a>(folder: &File, name: &'a [u8]) -> Result<Entry<'a>, Er
         size: if opened.is_folder { 0 } else { opened.size },
         mtime_ns: opened.mtime_ns,
     })
+}
+
+/// Makes the entry called `name` the position of `folder`, so that a listing in this order goes on
+/// behind it. It blocks while the card is asked, in an order by size or date.
+///
+/// # Errors
+/// By size or date `ENOENT`, `EACCES` or `EPERM` where there is no such entry, so that nobody knows
+/// where it was; `EIO` and the like where that can't be told.
+pub fn seek(folder: &mut File, name: &[u8], order: Order) -> Result<(), Errno> {
+    let entry = if order.by == By::Name || name.is_empty() {
+        Entry {
+            name,
+            is_folder: false,
+            size: 0,
+            mtime_ns: 0,
+        }
+    } else {
+        look_up(folder, name)?
+    };
+    folder.set_entry(&entry);
+    Ok(())
 }

@@ -110,6 +110,8 @@ pub const FILE_BYTES: usize = size_of::<File>();
 pub const CACHE_BYTES: usize = size_of::<Cache>();
 /// Bytes of the requests that are kept, and of the one that is read.
 pub const REQUESTS_BYTES: usize = size_of::<Requests>();
+/// Bytes of the listing that the connections share.
+pub const LISTING_BYTES: usize = size_of::<SharedListing>();
 
 /// What holds for one round of the loop.
 struct Context<'a> {

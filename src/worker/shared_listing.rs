@@ -5,12 +5,17 @@
 //! its turn hands it on.
 
 use crate::entry::Order;
-use crate::files::{File, Listing};
+use crate::files::{File, Walk};
 use crate::sys::Errno;
+use crate::worker::http::rows::Rows;
+use crate::worker::train::cars::Cars;
 
 /// The listing, and whether some connection has it. All zeroes is a free one.
 pub(crate) struct SharedListing {
-    pub(crate) listing: Listing,
+    pub(crate) walk: Walk,
+    /// What the walk has come to, laid for one send.
+    pub(crate) rows: Rows,
+    pub(crate) cars: Cars,
     is_held: bool,
     /// Who has it has begun to read its folder.
     is_begun: bool,
@@ -19,7 +24,9 @@ pub(crate) struct SharedListing {
 impl SharedListing {
     pub(crate) const fn new() -> Self {
         Self {
-            listing: Listing::new(),
+            walk: Walk::new(),
+            rows: Rows::new(),
+            cars: Cars::new(),
             is_held: false,
             is_begun: false,
         }
@@ -46,10 +53,19 @@ impl SharedListing {
         }
         (self.is_held, *holds) = (true, true);
         if !self.is_begun {
-            self.listing.begin(folder, order)?;
+            self.begin(folder, order)?;
             self.is_begun = true;
         }
         Ok(())
+    }
+
+    /// Begins to list the entries of `folder` that follow its position in this order.
+    ///
+    /// # Errors
+    /// `EIO` when the folder can't be read any more.
+    pub(crate) fn begin(&mut self, folder: &File, order: Order) -> Result<(), Errno> {
+        self.cars.clear();
+        self.walk.begin(folder, order)
     }
 
     /// Takes the listing back from a connection, if that has it.
@@ -65,3 +81,6 @@ impl SharedListing {
         (self.is_held, *holds) = (true, true);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,9 @@
 //! in pieces of any size.
 
 use super::exchange;
+use super::rows::RowsEnd;
 use crate::entry::Order;
-use crate::files::{Progress, RowsEnd, seek};
+use crate::files::{Progress, seek};
 use crate::http::listing::{self, Note, Query};
 use crate::http::path::{self, Path};
 use crate::http::{self, FixedBuf, OWN, Output};
@@ -119,7 +120,7 @@ pub(crate) fn poll<S: Socket>(conn: &mut Connection, io: &mut Io<S>) -> Next {
     conn.timer.start_unless(Wait::Stall);
     let dotfiles = io.config.http_config.dotfiles;
     let keep = |name: &[u8]| wanted.shows(name, dotfiles);
-    match io.listing.listing.step(folder, keep) {
+    match io.listing.walk.step(folder, keep) {
         Ok(Progress::More) => Next::Again,
         Ok(Progress::Ready) => send_rows(conn, io, &wanted),
         Ok(Progress::TooMany) => begin_by_name(conn, io, &wanted),
@@ -139,7 +140,7 @@ fn begin_by_name<S: Socket>(conn: &mut Connection, io: &mut Io<S>, wanted: &Want
     state.is_by_name = true;
     let folder = io.store.files.get(conn.file);
     let begun = seek(folder, &wanted.query.after, Order::NAME)
-        .and_then(|()| io.listing.listing.begin(folder, Order::NAME));
+        .and_then(|()| io.listing.begin(folder, Order::NAME));
     match begun {
         Ok(()) => Next::Again,
         Err(_) => Next::Close,
@@ -174,7 +175,8 @@ fn lay<S: Socket>(
     let before = state.rows_sent;
     let rows_max = wanted.query.limit.map_or(u32::MAX, |limit| limit - before);
     let room = io.out.len() - listing::FOOT_BYTES_MAX;
-    let (rows, end) = io.listing.listing.lay_rows(
+    let (rows, end) = io.listing.rows.lay(
+        &mut io.listing.walk,
         folder,
         offset,
         rows_max,
@@ -218,10 +220,10 @@ fn send_rows<S: Socket>(conn: &mut Connection, io: &mut Io<S>, wanted: &Wanted) 
     };
     state.position += sent as u64;
     let folder = io.store.files.get(conn.file);
-    let (rows, offset) = io
-        .listing
-        .listing
-        .advance_rows(folder, sent.saturating_sub(laid.head));
+    let (rows, offset) =
+        io.listing
+            .rows
+            .advance(&io.listing.walk, folder, sent.saturating_sub(laid.head));
     state.rows_sent += rows;
     if sent < laid.head {
         state.offset += sent as u16;

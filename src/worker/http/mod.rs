@@ -19,4 +19,5 @@ pub(crate) mod multipart;
 pub(crate) mod requests;
 pub(crate) mod respond;
 pub(crate) mod response;
+pub(crate) mod rows;
 pub(crate) mod turn_away;

@@ -27,7 +27,7 @@ pub(crate) fn poll<S: Socket>(conn: &mut Connection, io: &mut Io<S>) -> Next {
         return Next::ForListing;
     }
     conn.timer.start_unless(Wait::Stall);
-    match io.listing.listing.step(folder, |_| true) {
+    match io.listing.walk.step(folder, |_| true) {
         Ok(Progress::More) => Next::Again,
         Ok(Progress::Ready) => send(conn, io),
         Ok(Progress::TooMany) => unreachable!("by name there are never too many"),
@@ -42,8 +42,8 @@ fn send<S: Socket>(conn: &mut Connection, io: &mut Io<S>) -> Next {
     let folder = io.store.files.get(conn.file);
     let laid = io
         .listing
-        .listing
-        .lay_cars(folder, state.entry_offset, io.out);
+        .cars
+        .lay(&mut io.listing.walk, folder, state.entry_offset, io.out);
     let (laid, at_end) = match laid {
         Ok(laid) => laid,
         Err(errno) => return fail(conn, io, errno),
@@ -72,12 +72,12 @@ fn send<S: Socket>(conn: &mut Connection, io: &mut Io<S>) -> Next {
         return exchange::next_request(conn, io);
     }
     // The last car and the end car together can be longer than a full one, and are none.
-    let cars = (end / CAR_SIZE_MAX).min(io.listing.listing.cars());
+    let cars = (end / CAR_SIZE_MAX).min(io.listing.cars.count());
     state.car_offset = (end - cars * CAR_SIZE_MAX) as u16;
     let car = &io.out[cars * CAR_SIZE_MAX..laid];
     state.resend_checksum = checksum(&car[..car.len().min(CAR_SIZE_MAX)]);
     let folder = io.store.files.get(conn.file);
-    state.entry_offset = io.listing.listing.advance_cars(folder, cars);
+    state.entry_offset = io.listing.cars.advance(&io.listing.walk, folder, cars);
     if end == laid {
         return Next::Again;
     }

@@ -8,5 +8,6 @@
 //! ```
 //! A client that is pushed to begins at `send`, and ends behind it.
 
+pub(crate) mod cars;
 pub(crate) mod exchange;
 pub(crate) mod listing;

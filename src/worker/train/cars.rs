@@ -4,10 +4,8 @@ use core::fmt::Write;
 
 use heapless::Vec;
 
-use super::{Listing, Mark};
 use crate::entry::Entry;
-use crate::files::File;
-use crate::files::walk::{Next, Place};
+use crate::files::{File, Walk, WalkEntry, WalkNext};
 use crate::limits::{CAR_BUFFER_BYTES, NAME_BYTES};
 use crate::sys::Errno;
 use crate::train::{CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX};
@@ -15,31 +13,63 @@ use crate::train::{CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX};
 /// Cars that are made for one send.
 const CARS_MAX: usize = 64;
 
-const _: () = assert!(CARS_MAX <= super::MARKS_MAX);
 const _: () = assert!((CARS_MAX + 1) * CAR_SIZE_MAX <= CAR_BUFFER_BYTES);
 
 /// One entry's text.
 type Text = Vec<u8, { NAME_BYTES + 48 }>;
 
-impl Listing {
-    /// Lays the next cars into `buffer`; the first one starts where `folder` and `skip` say. They are
+/// Where a car starts: within the text of an entry.
+#[derive(Clone, Copy)]
+struct Mark {
+    entry: WalkEntry,
+    offset: u16,
+}
+
+/// The cars that were laid last. All zeroes is none.
+pub(crate) struct Cars {
+    marks: [Mark; CARS_MAX + 1],
+    laid: usize,
+    /// Data of the car that is not full yet, behind those that were laid last: nothing of it is sent.
+    open_car: Vec<u8, CAR_DATA_MAX>,
+}
+
+impl Cars {
+    pub(crate) const fn new() -> Self {
+        const MARK: Mark = Mark {
+            entry: WalkEntry::POSITION,
+            offset: 0,
+        };
+        Self {
+            marks: [MARK; CARS_MAX + 1],
+            laid: 0,
+            open_car: Vec::new(),
+        }
+    }
+
+    /// Forgets what is laid and not sent: the walk begins again at the position.
+    pub(crate) fn clear(&mut self) {
+        self.laid = 0;
+        self.open_car.clear();
+    }
+
+    /// Lays the next cars into `buffer`; the first one starts where `folder` and `offset` say. They are
     /// whole cars, and at the folder's end also the last car and the end car. Returns the bytes, and
-    /// whether that end is among them. No bytes and no end: [`Listing::step`] goes on. It blocks while
+    /// whether that end is among them. No bytes and no end: [`Walk::step`] goes on. It blocks while
     /// the card is asked.
     ///
     /// # Errors
     /// `EIO` and the like when an entry can't be looked at: the listing can't be whole.
-    pub fn lay_cars(
+    pub(crate) fn lay(
         &mut self,
+        walk: &mut Walk,
         folder: &File,
-        skip: u16,
+        offset: u16,
         buffer: &mut [u8],
     ) -> Result<(usize, bool), Errno> {
-        assert!(self.walk.is_ready() && buffer.len() >= (CARS_MAX + 1) * CAR_SIZE_MAX);
+        assert!(walk.is_ready() && buffer.len() >= (CARS_MAX + 1) * CAR_SIZE_MAX);
         let mut start = Mark {
-            place: Place::POSITION,
-            skip,
-            end: 0,
+            entry: WalkEntry::POSITION,
+            offset,
         };
         self.laid = 0;
         self.marks[0] = start;
@@ -47,18 +77,18 @@ impl Listing {
         let mut filled = self.open_car.len();
         buffer[CAR_HEAD_SIZE..][..filled].copy_from_slice(&self.open_car);
         let mut text = if filled > 0 || folder.name.is_empty() {
-            start.skip = 0;
+            start.offset = 0;
             Text::new()
         } else {
             text_of(&folder.entry())
         };
         self.open_car.clear();
         while self.laid < CARS_MAX {
-            let rest = &text[usize::from(start.skip)..];
+            let rest = &text[usize::from(start.offset)..];
             let take = rest.len().min(CAR_DATA_MAX - filled);
             buffer[used + CAR_HEAD_SIZE + filled..][..take].copy_from_slice(&rest[..take]);
             filled += take;
-            start.skip += take as u16;
+            start.offset += take as u16;
             if filled == CAR_DATA_MAX {
                 put_length(buffer, used, filled);
                 used += CAR_SIZE_MAX;
@@ -67,22 +97,18 @@ impl Listing {
                 self.marks[self.laid] = start;
                 continue;
             }
-            match self.walk.next(folder, &mut looks)? {
-                Next::Entry(place) => {
-                    start = Mark {
-                        place,
-                        skip: 0,
-                        end: 0,
-                    };
-                    text = text_of(&self.walk.entry(&place, folder));
+            match walk.next(folder, &mut looks)? {
+                WalkNext::Entry(entry) => {
+                    start = Mark { entry, offset: 0 };
+                    text = text_of(&walk.entry(&entry, folder));
                 }
-                Next::Pause => {
+                WalkNext::Pause => {
                     self.open_car
                         .extend_from_slice(&buffer[used + CAR_HEAD_SIZE..][..filled])
                         .expect("a car has room");
                     return Ok((used, false));
                 }
-                Next::End => {
+                WalkNext::End => {
                     if filled > 0 {
                         put_length(buffer, used, filled);
                         used += CAR_HEAD_SIZE + filled;
@@ -97,17 +123,17 @@ impl Listing {
 
     /// Full cars among those laid last.
     #[must_use]
-    pub fn cars(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.laid
     }
 
-    /// Moves `folder`'s position over `cars` whole cars of those laid last. Returns the new skip. If
+    /// Moves `folder`'s position over `cars` whole cars of those laid last. Returns the new offset. If
     /// not all that was laid is sent, the listing must begin again.
-    pub fn advance_cars(&mut self, folder: &mut File, cars: usize) -> u16 {
+    pub(crate) fn advance(&self, walk: &Walk, folder: &mut File, cars: usize) -> u16 {
         assert!(cars <= self.laid);
         let start = self.marks[cars];
-        self.walk.move_to(&start.place, folder);
-        start.skip
+        walk.move_to(&start.entry, folder);
+        start.offset
     }
 }
 

@@ -8,10 +8,10 @@ use std::vec::Vec;
 
 use super::*;
 use crate::entry::{By, Entry};
-use crate::files::walk::LOOKS_MAX;
-use crate::files::{FileSlot, FileTable, Root};
+use crate::files::{FileSlot, FileTable, LOOKS_MAX, Progress, Root, seek};
 use crate::http::{FixedBuf, Output};
 use crate::limits::{BOARD, CAR_BUFFER_BYTES, CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX};
+use crate::worker::http::rows::RowsEnd;
 
 const BY_NAME_DOWN: Order = order(By::Name, true);
 
@@ -23,7 +23,7 @@ const fn order(by: By, descending: bool) -> Order {
 struct Served {
     files: FileTable<1>,
     slot: FileSlot,
-    listing: Box<Listing>,
+    listing: Box<SharedListing>,
     random: u64,
     /// How often rows or cars were laid for the last listing.
     turns: usize,
@@ -40,7 +40,7 @@ impl Served {
         Self {
             files,
             slot,
-            listing: Box::new(Listing::new()),
+            listing: Box::new(const { SharedListing::new() }),
             random: 0x2545_f491_4f6c_dd1d,
             turns: 0,
         }
@@ -71,7 +71,7 @@ impl Served {
         };
         let folder = self.files.get(self.slot);
         loop {
-            match self.listing.step(folder, keep).unwrap() {
+            match self.listing.walk.step(folder, keep).unwrap() {
                 Progress::More => {}
                 Progress::Ready => return Some(()),
                 Progress::TooMany => return None,
@@ -100,7 +100,15 @@ impl Served {
             };
             let (laid, end) = self
                 .listing
-                .lay_rows(folder, skip, limit - rows, &mut buffer, write)
+                .rows
+                .lay(
+                    &mut self.listing.walk,
+                    folder,
+                    skip,
+                    limit - rows,
+                    &mut buffer,
+                    write,
+                )
                 .unwrap();
             let sent = match self.random(4) {
                 0 => 0,
@@ -109,7 +117,7 @@ impl Served {
             };
             body.extend_from_slice(&buffer[..sent]);
             let folder = self.files.get(self.slot);
-            let (whole, new_skip) = self.listing.advance_rows(folder, sent);
+            let (whole, new_skip) = self.listing.rows.advance(&self.listing.walk, folder, sent);
             (rows, skip) = (rows + whole, new_skip);
             if sent == laid && end != RowsEnd::More {
                 let body = String::from_utf8(body).unwrap();
@@ -133,20 +141,24 @@ impl Served {
             self.ready(b"").unwrap();
             self.turns += 1;
             let folder = self.files.get(self.slot);
-            let (laid, is_end) = self.listing.lay_cars(folder, skip, &mut buffer).unwrap();
+            let (laid, is_end) = self
+                .listing
+                .cars
+                .lay(&mut self.listing.walk, folder, skip, &mut buffer)
+                .unwrap();
             if is_end {
                 text.extend(data_of(&buffer[..laid]));
                 return String::from_utf8(text).unwrap();
             }
-            assert_eq!(laid, self.listing.cars() * CAR_SIZE_MAX, "whole cars");
+            assert_eq!(laid, self.listing.cars.count() * CAR_SIZE_MAX, "whole cars");
             let sent = match self.random(3) {
-                0 => self.random(self.listing.cars() + 1),
-                _ => self.listing.cars(),
+                0 => self.random(self.listing.cars.count() + 1),
+                _ => self.listing.cars.count(),
             };
             text.extend(data_of(&buffer[..sent * CAR_SIZE_MAX]));
             let folder = self.files.get(self.slot);
-            skip = self.listing.advance_cars(folder, sent);
-            if sent < self.listing.cars() || self.random(10) == 0 {
+            skip = self.listing.cars.advance(&self.listing.walk, folder, sent);
+            if sent < self.listing.cars.count() || self.random(10) == 0 {
                 self.pass(Order::NAME, b"").unwrap();
             }
         }
@@ -317,7 +329,8 @@ fn an_entry_that_is_removed_between_pass_and_row_is_left_out() {
     };
     let (laid, end) = served
         .listing
-        .lay_rows(file, 0, 1, &mut buffer, write)
+        .rows
+        .lay(&mut served.listing.walk, file, 0, 1, &mut buffer, write)
         .unwrap();
     assert_eq!((&buffer[..laid], end), (&b"b.txt31"[..], RowsEnd::Limit));
 }
@@ -334,10 +347,17 @@ fn a_row_shows_the_size_that_put_it_where_it_is() {
     let write = |_: u32, entry: &Entry<'_>, out: &mut FixedBuf<'_>| out.number(entry.size, 1);
     let (laid, _) = served
         .listing
-        .lay_rows(file, 0, 1, &mut buffer, write)
+        .rows
+        .lay(&mut served.listing.walk, file, 0, 1, &mut buffer, write)
         .unwrap();
     assert_eq!(&buffer[..laid], b"200");
-    assert_eq!(served.listing.advance_rows(file, laid), (1, 0));
+    assert_eq!(
+        served
+            .listing
+            .rows
+            .advance(&served.listing.walk, file, laid),
+        (1, 0)
+    );
     assert_eq!((&file.name[..], file.size), (&b"c.txt"[..], 200));
     let (rest, _) = served.rows(by_size, b"txt", 9).unwrap();
     assert_eq!(
@@ -403,7 +423,7 @@ fn by_size_a_bounded_number_of_entries_is_looked_at_in_a_step() {
     let file = served.files.get(served.slot);
     served.listing.begin(file, by_size).unwrap();
     let mut steps = 0;
-    while served.listing.step(file, |_| true).unwrap() == Progress::More {
+    while served.listing.walk.step(file, |_| true).unwrap() == Progress::More {
         steps += 1;
     }
     assert!(steps >= 3, "{steps} steps");
