@@ -1,4 +1,7 @@
+use log::LevelFilter;
+
 use super::*;
+use crate::train::Framing;
 
 fn serve(line: &str) -> Result<Options, String> {
     match parse(line.split_whitespace().map(OsString::from))? {
