@@ -1,42 +1,29 @@
-//! As much of ELF (elf(5), and "Addenda to the ABI for the Arm Architecture" for `.ARM.attributes`) as
-//! the tests of the release programs need. Panics where a file is not little-endian ELF.
+//! What the tests of the release programs need to know of an ELF file. Panics where a file is not
+//! little-endian ELF.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// `e_machine`
-pub(crate) const EM_ARM: u64 = 40;
-pub(crate) const EM_X86_64: u64 = 62;
-pub(crate) const EM_AARCH64: u64 = 183;
-/// `p_type`
-pub(crate) const PT_LOAD: u64 = 1;
-pub(crate) const PT_DYNAMIC: u64 = 2;
-pub(crate) const PT_INTERP: u64 = 3;
-pub(crate) const PT_GNU_STACK: u64 = 0x6474_e551;
-pub(crate) const PT_GNU_RELRO: u64 = 0x6474_e552;
-/// `p_flags`
-pub(crate) const PF_X: u64 = 1;
-pub(crate) const PF_W: u64 = 2;
-/// `sh_type`
-const SHT_SYMTAB: u64 = 2;
-const SHT_ARM_ATTRIBUTES: u64 = 0x7000_0003;
-/// `d_tag`
-const DT_NEEDED: u64 = 1;
-/// Tags of `.ARM.attributes`.
+use object::elf::{
+    DT_NEEDED, FileHeader32, FileHeader64, Machine, ProgramFlags, ProgramType, SHT_ARM_ATTRIBUTES,
+    SHT_SYMTAB, Tag_File,
+};
+use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader};
+use object::{Endianness, FileKind};
+
+/// Tags of `.ARM.attributes` ("Addenda to the ABI for the Arm Architecture").
 pub(crate) const TAG_CPU_ARCH: u64 = 6;
 pub(crate) const TAG_ABI_VFP_ARGS: u64 = 28;
-const TAG_FILE: u64 = 1;
 const TAG_COMPATIBILITY: u64 = 32;
 
 /// A segment: what is mapped, or what the loader has to know.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment {
-    pub(crate) kind: u64,
-    pub(crate) flags: u64,
+    pub(crate) kind: ProgramType,
+    pub(crate) flags: ProgramFlags,
     pub(crate) offset: u64,
     pub(crate) address: u64,
-    file_bytes: u64,
     memory_bytes: u64,
     pub(crate) alignment: u64,
 }
@@ -48,178 +35,111 @@ impl Segment {
     }
 }
 
-struct Section {
-    kind: u64,
-    offset: u64,
-    bytes: u64,
-}
-
 /// A program's file.
 pub(crate) struct Elf {
     pub(crate) path: PathBuf,
-    bytes: Vec<u8>,
-    is_64_bit: bool,
+    /// Bytes of the file.
+    pub(crate) bytes: usize,
+    pub(crate) is_64_bit: bool,
+    pub(crate) machine: Machine,
     pub(crate) segments: Vec<Segment>,
-    sections: Vec<Section>,
+    /// How many shared libraries it asks the loader for.
+    pub(crate) libraries: usize,
+    /// Whether it has the symbols that only a debugger reads.
+    pub(crate) has_symbols: bool,
+    /// The numbers in `.ARM.attributes` that are for the whole file, by tag. Empty if there are none.
+    pub(crate) arm_attributes: BTreeMap<u64, u64>,
 }
 
 impl Elf {
     pub(crate) fn read(path: &Path) -> Self {
-        let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        assert_eq!(bytes[..4], *b"\x7fELF", "{}", path.display());
-        assert_eq!(bytes[5], 1, "{}: not little-endian", path.display());
+        let data = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let elf = match FileKind::parse(&*data) {
+            Ok(FileKind::Elf32) => Self::parse::<FileHeader32<Endianness>>(path, &data),
+            Ok(FileKind::Elf64) => Self::parse::<FileHeader64<Endianness>>(path, &data),
+            other => panic!("{}: {other:?}", path.display()),
+        };
+        elf.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    fn parse<Header: FileHeader<Endian = Endianness>>(
+        path: &Path,
+        data: &[u8],
+    ) -> object::Result<Self> {
+        let header = Header::parse(data)?;
+        let endian = header.endian()?;
+        assert_eq!(endian, Endianness::Little, "{}", path.display());
+        let sections = header.sections(endian, data)?;
+        assert!(!sections.is_empty(), "{}: no sections", path.display());
         let mut elf = Self {
             path: path.into(),
-            is_64_bit: bytes[4] == 2,
-            bytes,
+            bytes: data.len(),
+            is_64_bit: header.is_class_64(),
+            machine: header.e_machine(endian),
             segments: Vec::new(),
-            sections: Vec::new(),
+            libraries: 0,
+            has_symbols: sections
+                .iter()
+                .any(|section| section.sh_type(endian) == SHT_SYMTAB),
+            arm_attributes: BTreeMap::new(),
         };
-        let (table, size, count) = match elf.is_64_bit {
-            true => (elf.number(32, 8), elf.number(54, 2), elf.number(56, 2)),
-            false => (elf.number(28, 4), elf.number(42, 2), elf.number(44, 2)),
-        };
-        elf.segments = (0..count).map(|i| elf.segment(table + i * size)).collect();
-        let (table, size, count) = match elf.is_64_bit {
-            true => (elf.number(40, 8), elf.number(58, 2), elf.number(60, 2)),
-            false => (elf.number(32, 4), elf.number(46, 2), elf.number(48, 2)),
-        };
-        elf.sections = (0..count).map(|i| elf.section(table + i * size)).collect();
-        elf
-    }
-
-    fn slice(&self, offset: u64, bytes: u64) -> &[u8] {
-        &self.bytes[offset as usize..(offset + bytes) as usize]
-    }
-
-    /// The number of so many bytes at an offset.
-    fn number(&self, offset: u64, bytes: u64) -> u64 {
-        let digits = self.slice(offset, bytes).iter().rev();
-        digits.fold(0, |number, digit| number << 8 | u64::from(*digit))
-    }
-
-    fn segment(&self, at: u64) -> Segment {
-        let words = |places: [u64; 6], bytes| places.map(|place| self.number(at + place, bytes));
-        let ([offset, address, file_bytes, memory_bytes, alignment, flags], kind) =
-            match self.is_64_bit {
-                true => (words([8, 16, 32, 40, 48, 0], 8), self.number(at, 4)),
-                false => (words([4, 8, 16, 20, 28, 24], 4), self.number(at, 4)),
-            };
-        Segment {
-            kind,
-            // With 64 bits they share a word with the kind.
-            flags: if self.is_64_bit { flags >> 32 } else { flags },
-            offset,
-            address,
-            file_bytes,
-            memory_bytes,
-            alignment,
+        for segment in header.program_headers(endian, data)? {
+            elf.segments.push(Segment {
+                kind: segment.p_type(endian),
+                flags: segment.p_flags(endian),
+                offset: segment.p_offset(endian).into(),
+                address: segment.p_vaddr(endian).into(),
+                memory_bytes: segment.p_memsz(endian).into(),
+                alignment: segment.p_align(endian).into(),
+            });
+            let tags = segment.dynamic(endian, data)?.unwrap_or_default();
+            elf.libraries += tags
+                .iter()
+                .filter(|tag| tag.d_tag(endian) == DT_NEEDED)
+                .count();
         }
-    }
-
-    fn section(&self, at: u64) -> Section {
-        let (place, bytes) = if self.is_64_bit { (24, 8) } else { (16, 4) };
-        Section {
-            kind: self.number(at + 4, 4),
-            offset: self.number(at + place, bytes),
-            bytes: self.number(at + place + bytes, bytes),
+        let of_arm =
+            |section: &&Header::SectionHeader| section.sh_type(endian) == SHT_ARM_ATTRIBUTES;
+        if let Some(section) = sections.iter().find(of_arm) {
+            elf.arm_attributes = arm_attributes::<Header>(section, endian, data)?;
         }
+        Ok(elf)
     }
 
-    pub(crate) fn is_64_bit(&self) -> bool {
-        self.is_64_bit
-    }
-
-    pub(crate) fn machine(&self) -> u64 {
-        self.number(18, 2)
-    }
-
-    /// Bytes of the file.
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    pub(crate) fn segments_of(&self, kind: u64) -> impl Iterator<Item = &Segment> {
+    pub(crate) fn segments_of(&self, kind: ProgramType) -> impl Iterator<Item = &Segment> {
         self.segments
             .iter()
             .filter(move |segment| segment.kind == kind)
     }
+}
 
-    /// How many shared libraries it asks the loader for.
-    pub(crate) fn libraries(&self) -> usize {
-        let word = if self.is_64_bit { 8 } else { 4 };
-        let tags = self.segments_of(PT_DYNAMIC).flat_map(|segment| {
-            let entries = segment.file_bytes / (2 * word);
-            (0..entries).map(move |i| self.number(segment.offset + i * 2 * word, word))
-        });
-        tags.filter(|tag| *tag == DT_NEEDED).count()
-    }
-
-    /// Whether it has the symbols that only a debugger reads.
-    pub(crate) fn has_symbols(&self) -> bool {
-        assert!(
-            !self.sections.is_empty(),
-            "{}: no sections",
-            self.path.display()
-        );
-        self.sections
-            .iter()
-            .any(|section| section.kind == SHT_SYMTAB)
-    }
-
-    /// The numbers in `.ARM.attributes` that are for the whole file, by tag. Empty if there are none.
-    pub(crate) fn arm_attributes(&self) -> BTreeMap<u64, u64> {
-        let mut found = BTreeMap::new();
-        let is_it = |section: &&Section| section.kind == SHT_ARM_ATTRIBUTES;
-        let Some(section) = self.sections.iter().find(is_it) else {
-            return found;
-        };
-        let mut rest = self.slice(section.offset, section.bytes);
-        assert_eq!(take(&mut rest, 1), b"A", "an unknown version");
-        // One vendor's part, of one file's part: linkers write no other.
-        take(&mut rest, 4);
-        assert_eq!(take_text(&mut rest), b"aeabi");
-        assert_eq!(take_number(&mut rest), TAG_FILE);
-        take(&mut rest, 4);
-        while !rest.is_empty() {
-            match take_number(&mut rest) {
-                // The names of the processor, and all odd tags above 32.
-                4 | 5 => drop(take_text(&mut rest)),
-                TAG_COMPATIBILITY => {
-                    take_number(&mut rest);
-                    take_text(&mut rest);
+/// Linkers write one vendor's part, of one file's part.
+fn arm_attributes<Header: FileHeader<Endian = Endianness>>(
+    section: &Header::SectionHeader,
+    endian: Endianness,
+    data: &[u8],
+) -> object::Result<BTreeMap<u64, u64>> {
+    let mut found = BTreeMap::new();
+    for vendor in section.attributes(endian, data)?.subsections()? {
+        let vendor = vendor?;
+        assert_eq!(vendor.vendor(), b"aeabi");
+        for part in vendor.subsubsections() {
+            let part = part?;
+            assert_eq!(part.tag(), Tag_File);
+            let mut attributes = part.attributes();
+            while let Some(tag) = attributes.read_tag()? {
+                match tag {
+                    // The names of the processor, and all odd tags above 32.
+                    4 | 5 => drop(attributes.read_string()?),
+                    TAG_COMPATIBILITY => {
+                        attributes.read_integer()?;
+                        attributes.read_string()?;
+                    }
+                    tag if tag > 32 && tag % 2 == 1 => drop(attributes.read_string()?),
+                    tag => drop(found.insert(tag, attributes.read_integer()?)),
                 }
-                tag if tag > 32 && tag % 2 == 1 => drop(take_text(&mut rest)),
-                tag => drop(found.insert(tag, take_number(&mut rest))),
             }
         }
-        found
     }
-}
-
-fn take<'a>(rest: &mut &'a [u8], count: usize) -> &'a [u8] {
-    let (taken, after) = rest.split_at(count);
-    *rest = after;
-    taken
-}
-
-/// A text that ends with NUL.
-fn take_text<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
-    let length = rest.iter().position(|byte| *byte == 0).expect("NUL");
-    let text = take(rest, length);
-    take(rest, 1);
-    text
-}
-
-/// A number in groups of seven bits, the least first (ULEB128).
-fn take_number(rest: &mut &[u8]) -> u64 {
-    let mut number = 0;
-    for shift in (0..63).step_by(7) {
-        let byte = take(rest, 1)[0];
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return number;
-        }
-    }
-    panic!("a number of more than 63 bits");
+    Ok(found)
 }
