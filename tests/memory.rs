@@ -19,6 +19,7 @@ use common::http::{Client, get};
 use common::server::{LIMIT, Pool, Server, pool};
 use common::{random_file, wait_until};
 
+use serde_json::Value;
 use trainyard::limits::{BOARD, CACHED_BODY_BYTES, RING_MAX, worker_descriptors};
 
 const LARGE: usize = 12_000_000;
@@ -144,15 +145,15 @@ fn budgeted(size: Size, row: &str, key: &str) -> u64 {
         .args(size.options())
         .output()
         .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let (_, whole) = text.rsplit_once(']').unwrap();
+    let whole: Value = serde_json::from_slice(&output.stdout).unwrap();
     let part = match row {
-        "" => whole,
-        _ => text.split_once(&format!("\"name\":\"{row}\"")).unwrap().1,
+        "" => &whole,
+        _ => {
+            let mut rows = whole["rows"].as_array().unwrap().iter();
+            rows.find(|other| other["name"] == row).unwrap()
+        }
     };
-    let (_, after) = part.split_once(&format!("\"{key}\":")).unwrap();
-    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().unwrap()
+    part[key].as_u64().unwrap()
 }
 
 /// Where the memory is, for who has to find out why a test fails: bytes of Pss by mapping.

@@ -1,8 +1,5 @@
 //! The command line: what it refuses and how, what it tells, and where it listens.
 
-#[path = "usage/json.rs"]
-mod json;
-
 use crate::common;
 
 use std::fs::{self, File};
@@ -11,10 +8,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::ask::ask;
+use common::client::buffer_max;
 use common::program::{self, is_emulated, runner};
 use common::random_file;
 use common::server::{LIMIT, Server, add_user, pool, run};
-use json::Json;
+use serde_json::Value;
+use trainyard::limits::{BOARD, CONNECTIONS_MAX, RING_MAX};
 
 /// Runs the program, which must end with this code and one line that has all these words.
 #[track_caller]
@@ -223,6 +222,22 @@ fn help_and_version_tell() {
     }
 }
 
+/// The same for programs. Every member is there once, and no blank between them.
+#[track_caller]
+fn budget_json(options: &[&str]) -> Value {
+    let text = budget(&[options, &["--json"]].concat());
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value.to_string().len() + 1, text.len(), "{text}");
+    value
+}
+
+/// A member that is a number.
+#[track_caller]
+fn number(value: &Value, name: &str) -> u64 {
+    let member = value.get(name).and_then(Value::as_u64);
+    member.unwrap_or_else(|| panic!("{name} is no number in {value}"))
+}
+
 /// `budget` with these options for the pool under test: what it prints.
 #[track_caller]
 fn budget(options: &[&str]) -> String {
@@ -236,36 +251,41 @@ fn the_budget_adds_up() {
     for (options, places) in [
         (&["--workers", "2", "--per-worker", "5"][..], 10),
         (&["--workers", "1", "--per-worker", "100"], 100),
-        (&["--workers", "3"], 0),
+        (
+            &["--workers", "3"],
+            CONNECTIONS_MAX.next_multiple_of(3) as u64,
+        ),
     ] {
         let text = budget(options);
-        let budget = Json::parse(&budget(&[options, &["--json"]].concat()));
-        if places > 0 {
-            assert_eq!(budget.get("connections").number(), places);
-        }
-        assert!(budget.get("connections").number() > 0);
-        assert!(budget.get("waiting").number() > 0);
-        assert!(budget.get("socket_bytes").number() > 0);
-        assert_ne!(budget.get("board").text(), "");
-        let page = budget.get("page_bytes").number();
+        let budget = budget_json(options);
+        let connections = number(&budget, "connections");
+        assert_eq!(connections, places);
+        assert_eq!(number(&budget, "waiting"), RING_MAX as u64);
+        assert_eq!(budget["board"], BOARD.name);
+        let page = number(&budget, "page_bytes");
         assert!([4096, 16_384, 65_536].contains(&page), "{page}");
+        // tcp(7): what one connection's buffers may grow to, and the pages of all.
+        let each = buffer_max("tcp_wmem") + buffer_max("tcp_rmem");
+        let most = buffer_max("tcp_mem") as u64 * page;
+        let socket_bytes = (connections * each as u64).min(most);
+        assert_eq!(number(&budget, "socket_bytes"), socket_bytes);
         // An emulator may have pages of its own.
         if !is_emulated() {
             assert_eq!(page, trainyard::sys::page_bytes() as u64);
         }
         assert!(text.contains(&format!("pages of {page} bytes")), "{text}");
-        let rows = budget.get("rows").list();
+        let rows = budget["rows"].as_array().unwrap();
         assert!(rows.len() > 5);
-        let sum = |name: &str| -> u64 { rows.iter().map(|row| row.get(name).number()).sum() };
+        let sum = |name: &str| -> u64 { rows.iter().map(|row| number(row, name)).sum() };
         for name in ["reserved_bytes", "resident_bytes"] {
-            assert_eq!(budget.get(name).number(), sum(name), "{name}");
+            assert_eq!(number(&budget, name), sum(name), "{name}");
         }
         // For people it is the same.
-        let shown = |row: &Json| {
-            let numbers = ["reserved_bytes", "resident_bytes"].map(|name| row.get(name).number());
+        let shown = |row: &Value| {
+            let numbers = ["reserved_bytes", "resident_bytes"].map(|name| number(row, name));
             let is_it = |line: &str| {
                 let mut words = line.split_whitespace().rev();
-                line.starts_with(row.get("name").text())
+                line.starts_with(row["name"].as_str().unwrap())
                     && words.next() == Some(&numbers[1].to_string())
                     && words.next() == Some(&numbers[0].to_string())
             };
@@ -287,17 +307,21 @@ fn the_budget_adds_up() {
 #[test]
 fn all_places_of_the_board_are_there_at_any_number_of_workers() {
     for workers in ["1", "2", "3", "5", "7", "16"] {
-        let out = budget(&["--json", "--workers", workers]);
-        let connections = Json::parse(&out).get("connections").number();
-        assert!(connections >= 8192, "{workers}: {connections}");
+        let connections = number(&budget_json(&["--workers", workers]), "connections");
+        let least = CONNECTIONS_MAX as u64;
+        let most = least + workers.parse::<u64>().unwrap();
+        assert!(
+            (least..most).contains(&connections),
+            "{workers}: {connections}"
+        );
     }
 }
 
 #[test]
 fn more_places_cost_more() {
     let resident = |per_worker: &str| {
-        let out = budget(&["--json", "--workers", "2", "--per-worker", per_worker]);
-        Json::parse(&out).get("resident_bytes").number()
+        let options = ["--workers", "2", "--per-worker", per_worker];
+        number(&budget_json(&options), "resident_bytes")
     };
     let (few, many) = (resident("100"), resident("1100"));
     assert!(many > few, "{few}, {many}");

@@ -1,5 +1,7 @@
 //! What a listing says: its entries, read strictly from the array or from the page.
 
+use serde_json::Value;
+
 use super::common::http::Answer;
 
 /// One entry.
@@ -29,57 +31,36 @@ pub(crate) fn of_json(answer: &Answer) -> Vec<Entry> {
 }
 
 fn json_row(row: &str) -> Entry {
-    let mut rest = row;
-    let mut member = |before: &str| {
-        rest = rest
-            .strip_prefix(before)
-            .unwrap_or_else(|| panic!("{before} in {row}"));
-        string(&mut rest)
-    };
-    let shown = member("{\"name\":");
-    let href = row.contains("\",\"href\":").then(|| member(",\"href\":"));
-    let is_folder = match member(",\"type\":").as_str() {
-        "directory" => true,
-        "file" => false,
-        other => panic!("{other}"),
-    };
-    let number = rest.strip_prefix(",\"size\":").unwrap();
-    let (size, behind) = number.split_once(',').unwrap();
-    let mut behind = behind.strip_prefix("\"mtime\":").unwrap();
-    let mtime = string(&mut behind);
-    assert_eq!(behind, "}");
+    let value: Value = serde_json::from_str(row).unwrap_or_else(|error| panic!("{error}: {row}"));
+    let members = value.as_object().unwrap();
+    let mut begins = vec![
+        "{\"name\":\"",
+        ",\"type\":\"",
+        ",\"size\":",
+        ",\"mtime\":\"",
+    ];
+    if members.contains_key("href") {
+        begins.insert(1, ",\"href\":\"");
+    }
+    // Each once, in this order; in a string a quotation mark has a backslash before it.
+    assert_eq!(members.len(), begins.len(), "{row}");
+    let places = begins.iter().flat_map(|begin| row.match_indices(begin));
+    let places: Vec<_> = places.map(|(place, _)| place).collect();
+    assert!(places.len() == begins.len() && places.is_sorted(), "{row}");
+    let text = |name: &str| value[name].as_str().unwrap();
     Entry {
-        name: href.map_or(shown.into_bytes(), |href| decoded(&href)),
-        is_folder,
-        size: size.parse().unwrap(),
-        mtime,
+        name: match members.get("href") {
+            Some(href) => decoded(href.as_str().unwrap()),
+            None => text("name").into(),
+        },
+        is_folder: match text("type") {
+            "directory" => true,
+            "file" => false,
+            other => panic!("{other}"),
+        },
+        size: value["size"].as_u64().unwrap(),
+        mtime: text("mtime").into(),
     }
-}
-
-/// A string of RFC 8259.
-fn string(rest: &mut &str) -> String {
-    let mut text = String::new();
-    let mut letters = rest.strip_prefix('"').expect("a string").char_indices();
-    while let Some((at, letter)) = letters.next() {
-        match letter {
-            '"' => {
-                *rest = &rest[at + 2..];
-                return text;
-            }
-            '\\' => match letters.next().unwrap().1 {
-                'u' => {
-                    let digits: String = letters.by_ref().take(4).map(|(_, digit)| digit).collect();
-                    let code = u32::from_str_radix(&digits, 16).unwrap();
-                    text.push(char::from_u32(code).unwrap());
-                }
-                plain @ ('"' | '\\') => text.push(plain),
-                other => panic!("\\{other}"),
-            },
-            '\0'..' ' => panic!("a control character in a string"),
-            plain => text.push(plain),
-        }
-    }
-    panic!("a string without an end")
 }
 
 /// What a percent-encoded text stands for.
