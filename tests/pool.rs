@@ -15,6 +15,7 @@ use common::server::{LIMIT, Pool, Server, is_for, while_one_does_not_answer};
 use common::{ask, at_once, checksum, random_file, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use trainyard::limits::RESPAWN_SETTLED_MS;
 
 fn send(signal: Signal, process: i32) {
     kill(Pid::from_raw(process), signal).unwrap();
@@ -220,14 +221,19 @@ fn a_child_that_dies_early_is_replaced_after_a_delay_that_doubles() {
     let answer = ask::ask(&mut server.connect(), b"file", &[]).unwrap();
     assert_eq!(answer.data, bytes);
     // One that lived for a second is replaced at once, and the next delay is the first again.
-    std::thread::sleep(Duration::from_millis(1200));
-    let took = replacement_time(&server);
-    assert!(took < Duration::from_millis(400), "at once, not {took:?}");
-    let took = replacement_time(&server);
-    assert!(
-        (Duration::from_millis(9)..Duration::from_millis(400)).contains(&took),
-        "10 ms, not {took:?}"
-    );
+    // A busy machine may take longer for that, but not each time.
+    let at_once = Duration::from_millis(400);
+    let mut tries = Vec::new();
+    while tries.len() < 5 && tries.last().is_none_or(|longest| *longest >= at_once) {
+        std::thread::sleep(Duration::from_millis(RESPAWN_SETTLED_MS + 200));
+        let (settled, early) = (replacement_time(&server), replacement_time(&server));
+        assert!(
+            early >= Duration::from_millis(9),
+            "{early:?} instead of 10 ms"
+        );
+        tries.push(settled.max(early));
+    }
+    assert!(tries.last() < Some(&at_once), "at once, not {tries:?}");
     server.stop();
 }
 
@@ -329,6 +335,8 @@ fn a_report_may_come_together_with_the_death_of_its_child() {
     if !is_for(Pool::Process, "children that die together") {
         return;
     }
+    // Before the clients come, who would not wait as long as this may.
+    let nobody_asks = while_one_does_not_answer();
     let root = tempfile::tempdir().unwrap();
     old_file(&root.path().join("file"), 6, 1000);
     let server = Server::http(root.path(), &["--workers", "2"]);
@@ -344,7 +352,6 @@ fn a_report_may_come_together_with_the_death_of_its_child() {
         })
         .collect();
     let busy = descriptors(second);
-    let nobody_asks = while_one_does_not_answer();
     // While the parent is stopped its epoll gathers, in this order: a death, a report, a death.
     send(Signal::SIGSTOP, server.pid());
     wait_until("a parent that stands", LIMIT, || {

@@ -2,20 +2,22 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, connect, setsockopt, socket, sockopt,
 };
-use nix::unistd::Pid;
+use nix::unistd::{Pid, read};
 
 use super::program;
 
@@ -65,8 +67,8 @@ pub struct Server {
     pub addresses: Vec<SocketAddr>,
     /// Where it listens at a path.
     pub paths: Vec<String>,
-    output: Arc<Mutex<String>>,
-    log: Arc<Mutex<String>>,
+    output: Arc<Gathered>,
+    log: Arc<Gathered>,
 }
 
 impl Server {
@@ -127,7 +129,7 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let log = gathered(child.stderr.take().unwrap());
+        let log = Gathered::start(child.stderr.take().unwrap().into(), b"");
         let (mut addresses, mut paths) = (Vec::new(), Vec::new());
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
@@ -135,11 +137,12 @@ impl Server {
             let line = std::mem::take(&mut line);
             let line = line.trim_end_matches('\n');
             if line == "ready" {
+                let rest = output.buffer().to_vec();
                 return Self {
                     child,
                     addresses,
                     paths,
-                    output: gathered(output),
+                    output: Gathered::start(output.into_inner().into(), &rest),
                     log,
                 };
             }
@@ -153,8 +156,7 @@ impl Server {
             }
         }
         let status = child.wait().unwrap();
-        std::thread::sleep(Duration::from_millis(50));
-        panic!("never ready, {status}: {}", log.lock().unwrap());
+        panic!("never ready, {status}: {}", log.text());
     }
 
     /// The first listener.
@@ -216,12 +218,12 @@ impl Server {
 
     /// What it has logged so far.
     pub fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
+        self.log.text()
     }
 
     /// What it has written to standard output since it was ready.
     pub fn output(&self) -> String {
-        self.output.lock().unwrap().clone()
+        self.output.text()
     }
 
     /// Sends a signal to the parent.
@@ -276,19 +278,55 @@ pub fn add_user(command: &mut Command) {
     }
 }
 
-/// What comes out of a pipe, gathered by a thread.
-fn gathered(mut pipe: impl Read + Send + 'static) -> Arc<Mutex<String>> {
-    let text = Arc::new(Mutex::new(String::new()));
-    let copy = Arc::clone(&text);
-    std::thread::spawn(move || {
-        let mut bytes = [0; 4096];
-        while let Ok(size @ 1..) = pipe.read(&mut bytes) {
-            copy.lock()
-                .unwrap()
-                .push_str(&String::from_utf8_lossy(&bytes[..size]));
+/// What comes out of a pipe, gathered by a thread, so that who writes never waits.
+struct Gathered {
+    pipe: OwnedFd,
+    text: Mutex<String>,
+}
+
+impl Gathered {
+    /// Of a pipe of which this much has been read.
+    fn start(pipe: OwnedFd, begin: &[u8]) -> Arc<Self> {
+        let gathered = Arc::new(Self {
+            pipe,
+            text: Mutex::new(String::from_utf8_lossy(begin).into_owned()),
+        });
+        let copy = Arc::clone(&gathered);
+        std::thread::spawn(move || {
+            while copy.is_ready(PollTimeout::NONE) && copy.take(&mut copy.text.lock().unwrap()) {}
+        });
+        gathered
+    }
+
+    /// Whether there is something to read, or the end.
+    fn is_ready(&self, limit: PollTimeout) -> bool {
+        let mut polled = [PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)];
+        loop {
+            match poll(&mut polled, limit) {
+                Err(Errno::EINTR) => {}
+                result => return result.unwrap() > 0,
+            }
         }
-    });
-    text
+    }
+
+    /// Takes in what the pipe holds by now; false at its end.
+    fn take(&self, text: &mut String) -> bool {
+        let mut bytes = [0; 4096];
+        while self.is_ready(PollTimeout::ZERO) {
+            match read(&self.pipe, &mut bytes).unwrap() {
+                0 => return false,
+                size => text.push_str(&String::from_utf8_lossy(&bytes[..size])),
+            }
+        }
+        true
+    }
+
+    /// All that has been written by now, whether the thread has got to it or not.
+    fn text(&self) -> String {
+        let mut text = self.text.lock().unwrap();
+        self.take(&mut text);
+        text.clone()
+    }
 }
 
 /// `trainyard eject` asks every server of this machine: while this is held, no test holds one up.

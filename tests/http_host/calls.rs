@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -145,8 +146,8 @@ fn a_hot_small_file_takes_two_calls_a_request() {
     let traced = Traced::start(root.path(), &ONE_WORKER);
     let mut client = Client::connect(&traced.server);
     let names = ["tiny", "small", "medium", "full"];
+    let start = Instant::now();
     for name in names {
-        // The file is read once a second at least.
         let ask = |client: &mut Client<_>| {
             let answer = client.get(&format!("/{name}"), &["Accept-Encoding: gzip"]);
             assert_eq!(answer.status, 200);
@@ -159,19 +160,28 @@ fn a_hot_small_file_takes_two_calls_a_request() {
         }
         mark(&traced, &mut client, &format!("end-{name}"));
     }
+    // Each file is looked at once a second at least.
+    let looks_max = start.elapsed().as_secs() as usize;
     drop(client);
     let trace = traced.finish();
     for name in names {
         let all = calls(&trace, &format!("begin-{name}"), &format!("end-{name}"));
-        // The mark may have taken so long that the file was looked at again.
-        let from = all.len().saturating_sub(3 * 20);
-        let twenty = &all[from..];
-        let sends = twenty.iter().filter(|(name, _)| name == "sendto").count();
-        let receives = twenty.iter().filter(|(name, _)| name == "recvfrom").count();
-        let rest = twenty.len() - sends - receives;
-        let waits = twenty.iter().filter(|(name, _)| name.starts_with("epoll_"));
-        assert_eq!(waits.count(), rest, "{twenty:#?}");
-        assert!(sends.abs_diff(receives) <= 1 && sends >= 19, "{twenty:#?}");
+        let mut requests: Vec<Vec<&str>> = Vec::new();
+        for (call, _) in &all {
+            if call == "recvfrom" {
+                requests.push(Vec::new());
+            }
+            if let Some(request) = requests.last_mut() {
+                request.push(call);
+            }
+        }
+        let twenty = &requests[requests.len() - 20..];
+        let is_hot = |request: &&Vec<&str>| {
+            let rest = request.strip_prefix(&["recvfrom", "sendto"][..]);
+            rest.is_some_and(|rest| rest.iter().all(|call| call.starts_with("epoll_")))
+        };
+        let hot = twenty.iter().filter(is_hot).count();
+        assert!(hot + looks_max >= 20, "{hot} and {looks_max}: {all:#?}");
     }
 }
 

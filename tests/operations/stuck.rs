@@ -98,11 +98,12 @@ fn a_child_that_is_stuck_is_replaced() {
 fn who_is_stopped_all_at_once_is_not_stuck() {
     let root = tempfile::tempdir().unwrap();
     old_file(&root.path().join("file"), 2, 3000);
+    // Before the clients come, who would not wait as long as this may.
+    let nobody_asks = while_one_does_not_answer();
     let server = Server::http(root.path(), &["--workers", "2"]);
     let mut kept = clients(&server);
     // Long enough for them to be called once, if their rest is taken for one.
     std::thread::sleep(Duration::from_millis(3 * PULSE_MS));
-    let nobody_asks = while_one_does_not_answer();
     let mut all = server.children();
     all.push(server.pid());
     all.iter()

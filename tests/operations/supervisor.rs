@@ -381,9 +381,9 @@ fn a_worker_that_is_stuck_does_not_silence_the_watchdog() {
 fn a_dispatcher_that_is_stuck_is_silent() {
     let root = tempfile::tempdir().unwrap();
     let told = Told::new(false);
+    let nobody_asks = while_one_does_not_answer();
     let server = watched(root.path(), &told);
     assert!(told.next().starts_with("WATCHDOG=1\n"));
-    let nobody_asks = while_one_does_not_answer();
     server.signal(Signal::SIGSTOP);
     // What was on its way.
     std::thread::sleep(Duration::from_millis(100));
