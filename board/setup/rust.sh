@@ -143,3 +143,13 @@ SCRIPT
     chmod 755 "$to/bin/$program"
   done
 }
+
+# set_up_tool NAME VERSION: a program of crates.io, into the cache folder; tool_of says where it is.
+set_up_tool() {
+  if [ -x "$(tool_of "$1" "$2")" ]; then return; fi
+  say "installing $1 $2 into $cache"
+  cargo install "$1" --quiet --locked --version "$2" --root "$cache/$1.new" >&2
+  publish "$cache/$1.new" "$cache/$1-$2"
+}
+
+tool_of() { echo "$cache/$1-$2/bin/$1"; }

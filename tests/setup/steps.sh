@@ -13,11 +13,13 @@ runner_of() {
   esac
 }
 
+cargo_deny_version=0.20.2
+
 # stages_of GROUP: one after the other. A stage is one lane of steps, or several at the same time: those that
 # wait beside one that computes, or builds in another folder.
 stages_of() {
   case $1 in
-    host) echo setup fmt,shellcheck,clippy,docs,boards+static,msrv unit,examples integration+systemd threads benches ;;
+    host) echo setup fmt,shellcheck,clippy,docs,boards+static,msrv,deny unit,examples integration+systemd,benches threads ;;
     aarch64 | armv7) echo setup boards+static unit integration threads ;;
     armv6) echo setup static integration ;;
     kernel) echo setup large-file ;;
@@ -30,7 +32,12 @@ step_setup() {
   lock
   install "$(packages_of "$1")"
   if [ "$1" != kernel ]; then set_up_disk_tools; fi
-  if [ "$1" = host ]; then set_up_proxy; fi
+  if [ "$1" = host ]; then
+    set_up_proxy
+    # It runs for seconds, so that to make it fast would take longer than that saves.
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+      set_up_tool cargo-deny "$cargo_deny_version"
+  fi
   case $1 in
     aarch64 | armv7) set_up_std "$(triple_of "$1")" ;;
     armv6) set_up_std_source ;;
@@ -90,6 +97,18 @@ step_msrv() {
     exit 3
   fi
   CARGO_TARGET_DIR=$top/target/builds/msrv cargo "+$version" check --lib --bins
+}
+
+# Licences, versions and sources of all crates, and what is known against them, where the list of that can be had.
+step_deny() {
+  local known=advisories cargo_deny
+  cargo_deny=$(tool_of cargo-deny "$cargo_deny_version")
+  if ! "$cargo_deny" fetch --config .cargo/deny.toml db; then
+    say "the advisories cannot be had here: they are left out"
+    known=
+  fi
+  # shellcheck disable=SC2086 # nothing, or a word
+  "$cargo_deny" --locked check --config .cargo/deny.toml licenses bans sources $known
 }
 
 step_docs() { RUSTDOCFLAGS='-D warnings' cargo doc --no-deps; }
