@@ -1,5 +1,10 @@
 //! The cache: files that are kept open between requests, and the bytes of small ones.
 //!
+//! Files are kept set-associatively: a path's hash chooses a set of a few entries, of which one that was not
+//! used recently gives way (NRU, by one bit an entry). The bytes of small files have fewer places, which are
+//! given by CLOCK with admission: a hand goes round, one in sixteen of the files that want a place moves it,
+//! and it takes the first place whose file was not used since it last came by.
+//!
 //! A file is known by its path. It is forgotten as soon as inotify(7) tells that something happened
 //! to its name or to a folder above it, and after a second in any case: not every file system can
 //! tell. What a symbolic link leads to is not kept, for nobody watches there; a file that has other
@@ -7,14 +12,14 @@
 
 use heapless::Vec;
 
-use super::resolve::{Located, Lookup, Served, resolve};
+use super::resolve::{CachedFile, Lookup, Resolution, resolve};
 use super::watches::{FolderWatches, Watches};
 use super::{FileSlot, FileTable, OpenError};
 use crate::encoding::{Accepted, Encoding};
 use crate::limits::{
     BOARD, CACHE_WAYS, CACHED_BODY_BYTES, CACHED_PATH_BYTES, CACHED_REFRESH_MS, FILES_MAX,
 };
-use crate::sys::{self, Descriptor, Opened};
+use crate::sys::{self, Descriptor, Metadata};
 
 /// Bytes of what is known of the files that are kept open.
 pub const CACHED_FILES_BYTES: usize = size_of::<[Entry; BOARD.cached_files]>();
@@ -40,7 +45,7 @@ struct Entry {
     varies: bool,
     content_type: Option<&'static str>,
     /// It has other names, by which it can be written to.
-    has_names: bool,
+    has_hard_links: bool,
     /// When it was looked up, 0 for a free entry.
     checked_ms: u64,
     /// Used since the last search for a place.
@@ -65,7 +70,7 @@ pub struct Cache {
     /// Where the search for a body's place goes on.
     hand: usize,
     /// Bodies that were wanted and had no place.
-    homeless: u32,
+    admission_misses: u32,
     /// Sets in use.
     sets: usize,
 }
@@ -82,7 +87,7 @@ impl Cache {
             encoding: Encoding::Identity,
             varies: false,
             content_type: None,
-            has_names: false,
+            has_hard_links: false,
             checked_ms: 0,
             used: false,
             body: 0,
@@ -97,7 +102,7 @@ impl Cache {
             bodies: [EMPTY; BOARD.cached_bodies],
             watches: Watches::new(),
             hand: 0,
-            homeless: 0,
+            admission_misses: 0,
             sets: 0,
         }
     }
@@ -134,7 +139,7 @@ impl Cache {
         is_folder: bool,
         accepted: Accepted,
         now_ms: u64,
-    ) -> Result<Located, OpenError> {
+    ) -> Result<Resolution, OpenError> {
         let set = hash(path, is_folder) % self.sets * CACHE_WAYS;
         let found = (set..set + CACHE_WAYS).find(|index| {
             let entry = &self.entries[*index];
@@ -147,15 +152,15 @@ impl Cache {
             if now_ms - self.entries[index].checked_ms < CACHED_REFRESH_MS
                 && self.is_unchanged(files, index)
             {
-                return Ok(Located::File(self.serve(files, index)));
+                return Ok(Resolution::File(self.serve(files, index)));
             }
             self.forget(files, index);
         }
         let located = resolve(files, lookup, path, is_folder, accepted)?;
-        let Located::File(mut served) = located else {
+        let Resolution::File(mut served) = located else {
             return Ok(located);
         };
-        if path.len() > CACHED_PATH_BYTES || served.is_by_link {
+        if path.len() > CACHED_PATH_BYTES || served.is_via_symlink {
             return Ok(located);
         }
         let (watches, is_new) = self.watches.add(lookup.root.descriptor(), path, is_folder);
@@ -163,7 +168,7 @@ impl Cache {
             // What happened before the watch began was not told: look again.
             files.release(served.file);
             match resolve(files, lookup, path, is_folder, accepted) {
-                Ok(Located::File(again)) => served = again,
+                Ok(Resolution::File(again)) => served = again,
                 other => {
                     self.watches.remove(watches);
                     return other;
@@ -182,41 +187,41 @@ impl Cache {
         (entry.encoding, entry.varies) = (served.encoding, served.varies);
         entry.content_type = Some(served.content_type);
         (entry.checked_ms, entry.used) = (now_ms, true);
-        entry.has_names = files.get(served.file).links > 1;
+        entry.has_hard_links = files.get(served.file).links > 1;
         entry.watches = watches;
-        Ok(Located::File(self.serve(files, index)))
+        Ok(Resolution::File(self.serve(files, index)))
     }
 
     /// Whether a file that can be written to by other names is still what it was.
     fn is_unchanged(&self, files: &mut Files, index: usize) -> bool {
         let entry = &self.entries[index];
-        if !entry.has_names {
+        if !entry.has_hard_links {
             return true;
         }
         let file = files.get(entry.file);
-        Opened::of(file.descriptor.raw())
+        Metadata::of(file.descriptor.raw())
             .is_ok_and(|now| now.size == file.size && now.mtime_ns == file.mtime_ns)
     }
 
-    fn serve(&mut self, files: &mut Files, index: usize) -> Served {
+    fn serve(&mut self, files: &mut Files, index: usize) -> CachedFile {
         let entry = &mut self.entries[index];
         entry.used = true;
-        Served {
+        CachedFile {
             file: files.share(entry.file),
             encoding: entry.encoding,
             varies: entry.varies,
             content_type: entry.content_type.expect("every file has a type"),
-            is_by_link: false,
+            is_via_symlink: false,
             entry: index as u16 + 1,
         }
     }
 
     /// The bytes of a small file, if they are in memory or can be read without waiting for the card.
-    pub fn body(&mut self, files: &mut Files, served: &Served) -> Option<&[u8]> {
+    pub fn body(&mut self, files: &mut Files, served: &CachedFile) -> Option<&[u8]> {
         let index = usize::from(served.entry.checked_sub(1)?);
         let file = files.get(served.file);
         let size = file.size as usize;
-        if file.size > CACHED_BODY_BYTES as u64 || self.entries[index].has_names {
+        if file.size > CACHED_BODY_BYTES as u64 || self.entries[index].has_hard_links {
             return None;
         }
         if self.entries[index].body == 0 {
@@ -224,7 +229,7 @@ impl Cache {
             let body = &mut self.bodies[place];
             let read = sys::read_at(file.descriptor.raw(), &mut body.bytes, 0, true);
             // It may have been written to while it was read.
-            let now = Opened::of(file.descriptor.raw());
+            let now = Metadata::of(file.descriptor.raw());
             let is_whole = read == Ok(size)
                 && now.is_ok_and(|now| now.size == file.size && now.mtime_ns == file.mtime_ns);
             if !is_whole {
@@ -265,8 +270,8 @@ impl Cache {
             let Some(owner) = usize::from(self.bodies[self.hand].entry).checked_sub(1) else {
                 return Some(self.hand);
             };
-            self.homeless = self.homeless.wrapping_add(1);
-            if !self.homeless.is_multiple_of(ADMISSION) {
+            self.admission_misses = self.admission_misses.wrapping_add(1);
+            if !self.admission_misses.is_multiple_of(ADMISSION) {
                 return None;
             }
             if !core::mem::take(&mut self.entries[owner].used) {

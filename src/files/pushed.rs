@@ -5,8 +5,8 @@ use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use super::found::{Found, name_of};
-use crate::sys::{self, Descriptor, Errno, Opened};
+use super::open_file::{OpenFile, name_of};
+use crate::sys::{self, Descriptor, Errno, Metadata};
 
 /// The file, open unless it is not there. Its descriptor keeps its number for good, as the root's does.
 pub struct Pushed {
@@ -44,15 +44,15 @@ impl Pushed {
     ///
     /// # Errors
     /// `ENOENT` while it is not there, `EMFILE` when there are too many descriptors.
-    pub fn find(&self) -> Result<Found, Errno> {
+    pub fn find(&self) -> Result<OpenFile, Errno> {
         if !self.is_there.load(Ordering::Acquire) {
             return Err(Errno::ENOENT);
         }
         let descriptor = self.file.duplicate()?;
-        Ok(Found {
-            opened: Opened::of(descriptor.as_raw_fd())?,
+        Ok(OpenFile {
+            metadata: Metadata::of(descriptor.as_raw_fd())?,
             descriptor,
-            is_by_link: true,
+            is_via_symlink: true,
             name: name_of(self.path.to_bytes(), false).map_err(|_| Errno::ENAMETOOLONG)?,
         })
     }
@@ -75,14 +75,14 @@ impl Pushed {
         }
         match open(self.path).and_then(|file| self.file.become_like(&file)) {
             Ok(()) => self.is_there.store(true, Ordering::Release),
-            Err(errno) => log::warn!("the file that is pushed cannot be opened: {errno}"),
+            Err(errno) => log::warn!("the file that is pushed cannot be metadata: {errno}"),
         }
     }
 }
 
 fn open(path: &CStr) -> Result<OwnedFd, Errno> {
     let file = sys::open_followed(path)?;
-    if Opened::of(file.as_raw_fd())?.is_folder {
+    if Metadata::of(file.as_raw_fd())?.is_folder {
         return Err(Errno::EISDIR);
     }
     Ok(file)

@@ -3,7 +3,7 @@
 
 use heapless::Vec;
 
-use super::{FileSlot, Files, Found, OpenError, Root};
+use super::{FileSlot, Files, OpenError, OpenFile, Root};
 use crate::encoding::{Accepted, Encoding};
 use crate::limits::{NAME_BYTES, PATH_MAX};
 
@@ -24,7 +24,7 @@ pub struct Lookup<'a> {
 /// A file that is to be sent, as it was found for a request. Its user gives the file back by
 /// [`FileTable::release`].
 #[derive(Clone, Copy)]
-pub struct Served {
+pub struct CachedFile {
     /// The open file.
     pub file: FileSlot,
     /// How its bytes are encoded.
@@ -34,7 +34,7 @@ pub struct Served {
     /// Its media type.
     pub content_type: &'static str,
     /// A symbolic link led to it, or to what was looked at on the way.
-    pub(super) is_by_link: bool,
+    pub(super) is_via_symlink: bool,
     /// Where it is in the cache, 0 for nowhere, else entry + 1.
     pub(super) entry: u16,
 }
@@ -44,11 +44,11 @@ pub struct Served {
     clippy::large_enum_variant,
     reason = "there is no heap to put a name on"
 )]
-pub enum Located {
+pub enum Resolution {
     /// A file, or a folder's index file.
-    File(Served),
+    File(CachedFile),
     /// A folder without an index file.
-    Folder(Found),
+    Folder(OpenFile),
     /// A folder, whose path should have ended in a slash.
     NeedsSlash,
 }
@@ -60,26 +60,26 @@ pub(super) fn resolve(
     path: &[u8],
     is_folder: bool,
     accepted: Accepted,
-) -> Result<Located, OpenError> {
+) -> Result<Resolution, OpenError> {
     let root = lookup.root;
     let mut found = root.find(path)?;
     let mut full: Vec<u8, PATH_MAX> = Vec::from_slice(path).map_err(|_| OpenError::TooLong)?;
-    if found.opened.is_folder {
+    if found.metadata.is_folder {
         if !is_folder {
-            return Ok(Located::NeedsSlash);
+            return Ok(Resolution::NeedsSlash);
         }
         match find_index(&lookup, &mut full)? {
             Some(mut index) => {
-                index.is_by_link |= found.is_by_link;
+                index.is_via_symlink |= found.is_via_symlink;
                 found = index;
             }
-            None => return Ok(Located::Folder(found)),
+            None => return Ok(Resolution::Folder(found)),
         }
     } else if is_folder {
         return Err(OpenError::NotFound);
     }
     let content_type = (lookup.content_type)(&found.name);
-    let mut is_by_link = found.is_by_link;
+    let mut is_via_symlink = found.is_via_symlink;
     let (mut encoding, mut varies) = (Encoding::Identity, false);
     // Those that the client accepts, the best one first; then the others, which only tell that
     // another client would get something else.
@@ -91,23 +91,26 @@ pub(super) fn resolve(
             continue;
         };
         varies = true;
-        is_by_link |= variant.is_by_link;
+        is_via_symlink |= variant.is_via_symlink;
         if encoding == Encoding::Identity && accepted.order().any(|known| known == candidate) {
             (found, encoding) = (variant, candidate);
         }
     }
-    Ok(Located::File(Served {
+    Ok(Resolution::File(CachedFile {
         file: files.insert(found),
         encoding,
         varies,
         content_type,
-        is_by_link,
+        is_via_symlink,
         entry: 0,
     }))
 }
 
 /// Opens the first index file of a folder that is there, and makes `full` its path.
-fn find_index(lookup: &Lookup, full: &mut Vec<u8, PATH_MAX>) -> Result<Option<Found>, OpenError> {
+fn find_index(
+    lookup: &Lookup,
+    full: &mut Vec<u8, PATH_MAX>,
+) -> Result<Option<OpenFile>, OpenError> {
     let size = full.len();
     let default = lookup.index.is_empty().then_some(INDEX_DEFAULT);
     for name in lookup.index.iter().map(String::as_str).chain(default) {
@@ -119,7 +122,7 @@ fn find_index(lookup: &Lookup, full: &mut Vec<u8, PATH_MAX>) -> Result<Option<Fo
             continue;
         }
         match lookup.root.find(full) {
-            Ok(found) if !found.opened.is_folder => return Ok(Some(found)),
+            Ok(found) if !found.metadata.is_folder => return Ok(Some(found)),
             Ok(_) | Err(OpenError::NotFound) => {}
             Err(error) => return Err(error),
         }
@@ -129,7 +132,7 @@ fn find_index(lookup: &Lookup, full: &mut Vec<u8, PATH_MAX>) -> Result<Option<Fo
 }
 
 /// Opens the file that has the same content in another encoding.
-fn find_variant(root: &Root, full: &mut Vec<u8, PATH_MAX>, encoding: Encoding) -> Option<Found> {
+fn find_variant(root: &Root, full: &mut Vec<u8, PATH_MAX>, encoding: Encoding) -> Option<OpenFile> {
     let size = full.len();
     let name = full.rsplit(|byte| *byte == b'/').next().unwrap_or(full);
     if name.len() + encoding.suffix().len() >= NAME_BYTES {
@@ -138,5 +141,5 @@ fn find_variant(root: &Root, full: &mut Vec<u8, PATH_MAX>, encoding: Encoding) -
     full.extend_from_slice(encoding.suffix().as_bytes()).ok()?;
     let found = root.find(full).ok();
     full.truncate(size);
-    found.filter(|found| !found.opened.is_folder)
+    found.filter(|found| !found.metadata.is_folder)
 }

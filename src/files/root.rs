@@ -7,11 +7,11 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use heapless::Vec;
 
-use super::found::{Found, name_of};
+use super::open_file::{OpenFile, name_of};
 use super::{OpenError, Pushed, probe};
 use crate::gauge::RootState;
 use crate::limits::{NAME_BYTES, PATH_MAX};
-use crate::sys::{self, Descriptor, Errno, Mount, Opened};
+use crate::sys::{self, Descriptor, Errno, Metadata, Mount};
 
 /// The root folder, open unless it is not there. Its descriptor keeps its number for good, so that
 /// all threads of a process can share it while it is opened anew.
@@ -197,13 +197,13 @@ impl Root {
     ///
     /// # Errors
     /// See [`OpenError`]; `Io` while the root is not there.
-    pub fn find(&self, path: &[u8]) -> Result<Found, OpenError> {
+    pub fn find(&self, path: &[u8]) -> Result<OpenFile, OpenError> {
         if !self.is_there() {
             return Err(OpenError::Io);
         }
         let (clean, must_be_folder) = clean(path)?;
         let c_path = CStr::from_bytes_with_nul(&clean).map_err(|_| OpenError::Malformed)?;
-        let (descriptor, is_by_link) = self.open_at(c_path).map_err(|errno| {
+        let (descriptor, is_via_symlink) = self.open_at(c_path).map_err(|errno| {
             // It may have been let go meanwhile, by another thread.
             if self.is_there() {
                 errno.into()
@@ -211,15 +211,15 @@ impl Root {
                 OpenError::Io
             }
         })?;
-        let opened = Opened::of(descriptor.as_raw_fd())?;
-        if must_be_folder && !opened.is_folder {
+        let metadata = Metadata::of(descriptor.as_raw_fd())?;
+        if must_be_folder && !metadata.is_folder {
             return Err(OpenError::NotFound);
         }
-        Ok(Found {
+        Ok(OpenFile {
             descriptor,
-            opened,
-            is_by_link,
-            name: name_of(&clean[..clean.len() - 1], opened.is_folder)?,
+            metadata,
+            is_via_symlink,
+            name: name_of(&clean[..clean.len() - 1], metadata.is_folder)?,
         })
     }
 

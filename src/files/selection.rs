@@ -1,4 +1,6 @@
-//! A selection: the first entries of a folder of any size in some order, in fixed memory, sorted.
+//! A selection: the first entries of a folder of any size in some order, in fixed memory, sorted. It is a bounded
+//! top-k: when the room is full, the half that comes last in the order is dropped, and from then on all that would
+//! come behind the last one that was kept.
 
 use crate::entry::{By, Order};
 use crate::limits::{BOARD, NAME_MAX};

@@ -2,7 +2,7 @@
 
 use heapless::Vec;
 
-use super::Found;
+use super::OpenFile;
 use crate::entry::Entry;
 use crate::limits::NAME_BYTES;
 use crate::sys::Descriptor;
@@ -95,7 +95,7 @@ impl<const N: usize> FileTable<N> {
 
     /// Keeps an open file for one user. There is an entry for every connection and every place of
     /// the cache, so there is always room.
-    pub fn insert(&mut self, found: Found) -> FileSlot {
+    pub fn insert(&mut self, found: OpenFile) -> FileSlot {
         let slot = if self.first_free != 0 {
             let slot = self.first_free;
             self.first_free = self.entries[usize::from(slot) - 1].users;
@@ -112,11 +112,11 @@ impl<const N: usize> FileTable<N> {
         file.name
             .extend_from_slice(&found.name)
             .expect("both hold a name");
-        file.size = found.opened.size;
-        file.mtime_ns = found.opened.mtime_ns;
-        file.links = found.opened.links;
+        file.size = found.metadata.size;
+        file.mtime_ns = found.metadata.mtime_ns;
+        file.links = found.metadata.links;
         file.entry_is_folder = false;
-        file.is_folder = found.opened.is_folder;
+        file.is_folder = found.metadata.is_folder;
         file.users = 1;
         FileSlot(slot)
     }

@@ -15,7 +15,7 @@ use super::File;
 use super::selection::Selection;
 use crate::entry::{By, Entry, Order};
 use crate::limits::{NAME_BYTES, NAME_MAX};
-use crate::sys::{self, Directory, Errno, Opened};
+use crate::sys::{self, Directory, Errno, Metadata};
 
 /// Bytes of entries that one step reads from a folder.
 const STEP_BYTES: usize = 32 * 1024;
@@ -264,16 +264,16 @@ fn shown<'a>(entry: Result<Entry<'a>, Errno>) -> Result<Option<Entry<'a>>, Errno
 /// What there is of this name in a folder, by statx(2). It blocks while the card is asked.
 ///
 /// # Errors
-/// See [`Opened::at`].
+/// See [`Metadata::at`].
 fn look_up<'a>(folder: &File, name: &'a [u8]) -> Result<Entry<'a>, Errno> {
     let c_name: Vec<u8, NAME_BYTES> = name.iter().copied().chain([0]).collect();
     let c_name = CStr::from_bytes_with_nul(&c_name).map_err(|_| Errno::EINVAL)?;
-    let opened = Opened::at(folder.descriptor.raw(), c_name)?;
+    let metadata = Metadata::at(folder.descriptor.raw(), c_name)?;
     Ok(Entry {
         name,
-        is_folder: opened.is_folder,
-        size: if opened.is_folder { 0 } else { opened.size },
-        mtime_ns: opened.mtime_ns,
+        is_folder: metadata.is_folder,
+        size: if metadata.is_folder { 0 } else { metadata.size },
+        mtime_ns: metadata.mtime_ns,
     })
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use crate::files::{Pushed, Root};
-use crate::sys::{Errno, Opened};
+use crate::sys::{Errno, Metadata};
 
 /// A path that means the same from anywhere: what is found by it is opened anew when the card has been
 /// changed, and the server's own folder is `/` by then.
@@ -43,7 +43,7 @@ pub(super) fn open_root(path: &Path, waits: bool) -> Result<Root, String> {
             "{shown}: not a folder; name the folder to serve, or push this file with --push"
         ),
         Errno::EACCES => unreadable(path),
-        other => format!("{shown}: cannot be opened: {}", other.desc()),
+        other => format!("{shown}: cannot be metadata: {}", other.desc()),
     })
 }
 
@@ -91,7 +91,7 @@ pub(super) fn clock_floor_s(root: &Root) -> u64 {
     if !root.is_there() {
         return built_s;
     }
-    let changed_s = Opened::of(root.descriptor().raw()).map_or(0, |opened| {
+    let changed_s = Metadata::of(root.descriptor().raw()).map_or(0, |opened| {
         u64::try_from(opened.mtime_ns / 1_000_000_000).unwrap_or(0)
     });
     changed_s.max(built_s)
@@ -115,6 +115,6 @@ pub(super) fn open_pushed(path: &Path, waits: bool) -> Result<Pushed, String> {
             "--push {shown}: must be a regular file, readable for user {}",
             nix::unistd::geteuid()
         ),
-        other => format!("--push {shown}: cannot be opened: {}", other.desc()),
+        other => format!("--push {shown}: cannot be metadata: {}", other.desc()),
     })
 }

@@ -15,7 +15,7 @@ const READ: c_int =
 
 /// What is behind a descriptor, of statx(2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Opened {
+pub struct Metadata {
     /// A folder; otherwise a regular file.
     pub is_folder: bool,
     /// Bytes.
@@ -109,7 +109,7 @@ pub fn open_folder(path: &CStr) -> Result<OwnedFd, Errno> {
     retry(|| i64::from(unsafe { libc::open(path.as_ptr(), READ | libc::O_DIRECTORY) })).map(owned)
 }
 
-impl Opened {
+impl Metadata {
     /// Asks statx(2) about an open descriptor. `EACCES` for what is neither file nor folder.
     pub fn of(descriptor: RawFd) -> Result<Self, Errno> {
         Self::read(&statx(descriptor, c"", libc::AT_EMPTY_PATH)?)

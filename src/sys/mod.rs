@@ -21,7 +21,7 @@ pub use bell::Bell;
 pub use control::{accept_local, connect_locally, listen_locally, listener_of};
 pub use descriptor::{Descriptor, borrow, is_writable, write};
 pub use file::{
-    Directory, Opened, advise_needed, getdents, open_beneath, open_file, open_folder,
+    Directory, Metadata, advise_needed, getdents, open_beneath, open_file, open_folder,
     open_folder_in, open_followed, read_at, read_cars, rewind, send_file,
 };
 pub use interface::{add_gateway, raise_interface, set_address};

@@ -4,7 +4,7 @@
 use std::os::fd::AsRawFd;
 
 use super::response::{Body, Response};
-use crate::files::{File, Found, Located, OpenError, Served, read_folder, seek};
+use crate::files::{CachedFile, File, OpenError, OpenFile, Resolution, read_folder, seek};
 use crate::http::listing::Query;
 use crate::http::multipart::Multipart;
 use crate::http::path::{self, Path};
@@ -50,8 +50,8 @@ struct Decided<'a> {
 /// What the body of a reply is made of, if it is not generated.
 enum Source {
     None,
-    File(Served, Range),
-    Ranges(Served),
+    File(CachedFile, Range),
+    Ranges(CachedFile),
     Folder(crate::files::FileSlot),
 }
 
@@ -147,9 +147,9 @@ impl<'a> Responder<'a> {
             self.locate(&path.bytes, path.is_folder, request)
         };
         match located {
-            Ok(Located::File(served)) => self.decide_file(request, served, Status::OK, options),
-            Ok(Located::NeedsSlash) => Reply::Redirect(path, request.query).into(),
-            Ok(Located::Folder(found)) => self.decide_folder(request, found),
+            Ok(Resolution::File(served)) => self.decide_file(request, served, Status::OK, options),
+            Ok(Resolution::NeedsSlash) => Reply::Redirect(path, request.query).into(),
+            Ok(Resolution::Folder(found)) => self.decide_folder(request, found),
             // No name on this file system is so long.
             Err(OpenError::NotFound | OpenError::TooLong) => self.decide_missing(request, options),
             Err(OpenError::Exhausted) => Reply::Busy.into(),
@@ -168,7 +168,7 @@ impl<'a> Responder<'a> {
         path: &[u8],
         is_folder: bool,
         request: &Request,
-    ) -> Result<Located, OpenError> {
+    ) -> Result<Resolution, OpenError> {
         let accepted = accepted(request.values(Field::AcceptEncoding));
         let (lookup, now_ms) = (self.config.lookup(), self.time.now_ms);
         let Store { files, cache, .. } = &mut *self.store;
@@ -179,7 +179,7 @@ impl<'a> Responder<'a> {
     fn decide_missing<'p>(&mut self, request: &Request, options: &HeadOptions) -> Decided<'p> {
         let fallback = self.config.http_config.fallback.as_ref();
         if let Some((file, is_error)) = fallback
-            && let Ok(Located::File(served)) = self.locate(file.as_bytes(), false, request)
+            && let Ok(Resolution::File(served)) = self.locate(file.as_bytes(), false, request)
         {
             let status = if *is_error {
                 Status::NOT_FOUND
@@ -203,7 +203,7 @@ impl<'a> Responder<'a> {
         Reply::Healthy
     }
 
-    fn decide_folder<'p>(&mut self, request: &Request, found: Found) -> Decided<'p> {
+    fn decide_folder<'p>(&mut self, request: &Request, found: OpenFile) -> Decided<'p> {
         if !self.config.http_config.listing {
             return Reply::Error(Status::FORBIDDEN).into();
         }
@@ -236,7 +236,7 @@ impl<'a> Responder<'a> {
     fn decide_file<'p>(
         &mut self,
         request: &Request,
-        served: Served,
+        served: CachedFile,
         status: Status,
         options: &HeadOptions,
     ) -> Decided<'p> {
@@ -318,7 +318,7 @@ impl<'a> Responder<'a> {
                 return Body::Multipart(served.file, served.encoding);
             }
             Source::Folder(folder) if !is_head => return Body::Listing(folder),
-            Source::Ranges(Served { file, .. }) | Source::Folder(file) => file,
+            Source::Ranges(CachedFile { file, .. }) | Source::Folder(file) => file,
         };
         self.store.files.release(file);
         Body::None
@@ -326,7 +326,7 @@ impl<'a> Responder<'a> {
 
     /// Puts bytes of a small file into `out`: from memory, or from the page cache; false if that
     /// cannot be done without waiting.
-    fn put_small(&mut self, served: &Served, range: Range, out: &mut FixedBuf) -> bool {
+    fn put_small(&mut self, served: &CachedFile, range: Range, out: &mut FixedBuf) -> bool {
         if range.size > CACHED_BODY_BYTES as u64 {
             return false;
         }

@@ -1,9 +1,9 @@
 //! Requests and responses of the train protocol.
 
-use crate::files::{FileSlot, Files, Found, OpenError};
+use crate::files::{FileSlot, Files, OpenError, OpenFile};
 use crate::limits::{BOARD, CARS_PER_BATCH_MIN};
 use crate::link::Protocol;
-use crate::sys::{self, Errno, Opened};
+use crate::sys::{self, Errno, Metadata};
 use crate::train::{
     self, CAR_DATA_MAX, CAR_HEAD_SIZE, CAR_SIZE_MAX, Fault, Framing, REQUEST_SIZE_MAX,
     ResponseLayout, SIZE_OF_FOLDER, Segment,
@@ -27,7 +27,7 @@ pub(crate) fn push<S: Socket>(conn: &mut Connection, io: &mut Io<S>) {
     }
     let file = io.store.files.get(pushed);
     // The file may have grown since the start.
-    if let Ok(opened) = Opened::of(file.descriptor.raw()) {
+    if let Ok(opened) = Metadata::of(file.descriptor.raw()) {
         (file.size, file.mtime_ns) = (opened.size, opened.mtime_ns);
     }
     let framing = io.config.framing;
@@ -80,12 +80,12 @@ pub(crate) fn receive<S: Socket>(conn: &mut Connection, io: &mut Io<S>) -> Next 
 /// Lays out the response to a request, and keeps what was found open for it.
 fn lay_out(
     files: &mut Files,
-    found: Found,
+    found: OpenFile,
     offset: u64,
     length: Option<u64>,
 ) -> Result<(ResponseLayout, FileSlot), Fault> {
-    let size = found.opened.size;
-    let (framing, size, last) = if found.opened.is_folder {
+    let size = found.metadata.size;
+    let (framing, size, last) = if found.metadata.is_folder {
         (Framing::Folder, SIZE_OF_FOLDER, 0)
     } else {
         (Framing::Ask, size, size)
@@ -93,7 +93,7 @@ fn lay_out(
     if offset > last {
         return Err(Fault::Malformed);
     }
-    let head = ResponseLayout::head(framing, &found.name, size, found.opened.mtime_ns);
+    let head = ResponseLayout::head(framing, &found.name, size, found.metadata.mtime_ns);
     let data_size = length.unwrap_or(u64::MAX).min(last - offset);
     Ok((
         ResponseLayout::new(framing, head.len(), offset, data_size),

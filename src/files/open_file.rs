@@ -6,16 +6,16 @@ use heapless::Vec;
 
 use super::OpenError;
 use crate::limits::NAME_BYTES;
-use crate::sys::Opened;
+use crate::sys::Metadata;
 
 /// A file or folder that was found, open until it is dropped or a table takes it in.
-pub struct Found {
+pub struct OpenFile {
     /// Its descriptor.
     pub descriptor: OwnedFd,
     /// What statx(2) says of it.
-    pub opened: Opened,
+    pub metadata: Metadata,
     /// A symbolic link led to it.
-    pub is_by_link: bool,
+    pub is_via_symlink: bool,
     /// Its last component; a folder's ends in `/`.
     pub name: Vec<u8, NAME_BYTES>,
 }
