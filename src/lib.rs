@@ -32,6 +32,8 @@ pub mod gauge; // the few numbers that dispatcher and workers show each other
 
 pub mod logger; // one write a line, from a fixed buffer
 
+pub mod table; // values at fixed places, the free ones in a list
+
 pub mod memory; // the arena that is sealed before the first client
 
 pub mod sys; // system calls

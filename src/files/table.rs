@@ -6,19 +6,20 @@ use super::OpenFile;
 use crate::entry::Entry;
 use crate::limits::NAME_BYTES;
 use crate::sys::Descriptor;
+use crate::table::{Slot, Table};
 
-/// A place in the table. 0 is none, so that a free connection is all zeroes.
+/// A place in the table, or none, which is all zeroes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct FileSlot(u16);
+pub struct FileSlot(Option<Slot<File>>);
 
 impl FileSlot {
     /// No file.
-    pub const NONE: Self = Self(0);
+    pub const NONE: Self = Self(None);
 
     /// Whether there is a file.
     #[must_use]
     pub fn is_some(self) -> bool {
-        self != Self::NONE
+        self.0.is_some()
     }
 }
 
@@ -38,7 +39,7 @@ pub struct File {
     pub entry_is_folder: bool,
     /// Whether this is a folder.
     pub is_folder: bool,
-    /// Who uses it: connections, and the cache. Of a free entry the next free one.
+    /// Who uses it: connections, and the cache.
     users: u16,
 }
 
@@ -66,16 +67,13 @@ impl File {
 
 /// Open files, at most `N`. All zeroes is an empty table, and an entry is touched only when used.
 pub struct FileTable<const N: usize> {
-    entries: [File; N],
-    touched: u16,
-    first_free: u16,
+    table: Table<File, N>,
 }
 
 impl<const N: usize> FileTable<N> {
     /// An empty table.
     #[must_use]
     pub const fn new() -> Self {
-        const { assert!(N > 0 && N < u16::MAX as usize) };
         const FREE: File = File {
             descriptor: Descriptor::NONE,
             name: Vec::new(),
@@ -87,25 +85,15 @@ impl<const N: usize> FileTable<N> {
             users: 0,
         };
         Self {
-            entries: [FREE; N],
-            touched: 0,
-            first_free: 0,
+            table: Table::new([FREE; N]),
         }
     }
 
     /// Keeps an open file for one user. There is an entry for every connection and every place of
     /// the cache, so there is always room.
     pub fn insert(&mut self, found: OpenFile) -> FileSlot {
-        let slot = if self.first_free != 0 {
-            let slot = self.first_free;
-            self.first_free = self.entries[usize::from(slot) - 1].users;
-            slot
-        } else {
-            assert!(usize::from(self.touched) < N, "one file for each user");
-            self.touched += 1;
-            self.touched
-        };
-        let file = &mut self.entries[usize::from(slot) - 1];
+        let slot = self.table.take().expect("one file for each user");
+        let file = self.table.get(slot);
         assert!(!file.descriptor.is_open(), "a free entry has no descriptor");
         file.descriptor = found.descriptor.into();
         file.name.clear();
@@ -118,7 +106,7 @@ impl<const N: usize> FileTable<N> {
         file.entry_is_folder = false;
         file.is_folder = found.metadata.is_folder;
         file.users = 1;
-        FileSlot(slot)
+        FileSlot(Some(slot))
     }
 
     /// Counts one user more.
@@ -131,25 +119,60 @@ impl<const N: usize> FileTable<N> {
 
     /// Counts one user less; the last one closes the file and frees its entry.
     pub fn release(&mut self, slot: FileSlot) {
-        let first_free = self.first_free;
         let file = self.get(slot);
         assert!(file.descriptor.is_open(), "an entry is freed once");
         file.users -= 1;
         if file.users == 0 {
             file.descriptor.close();
-            file.users = first_free;
-            self.first_free = slot.0;
+            self.table.free(slot.0.expect("a file"));
         }
     }
 
     /// The file in a place that is taken.
     pub fn get(&mut self, slot: FileSlot) -> &mut File {
-        &mut self.entries[usize::from(slot.0).checked_sub(1).expect("a file")]
+        self.table.get(slot.0.expect("a file"))
     }
 }
 
 impl<const N: usize> Default for FileTable<N> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CString;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+    use crate::files::Root;
+    use crate::sys::Metadata;
+
+    #[test]
+    fn a_file_is_open_until_its_last_user_gives_it_back() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), b"bytes").unwrap();
+        let path = CString::new(folder.path().as_os_str().as_bytes()).unwrap();
+        let root = Root::open(Box::leak(path.into_boxed_c_str())).unwrap();
+        let mut files = FileTable::<2>::new();
+        let slot = files.insert(root.find(b"file").unwrap());
+        assert!(slot.is_some() && !FileSlot::NONE.is_some());
+        assert_eq!(
+            (files.get(slot).size, &files.get(slot).name[..]),
+            (5, &b"file"[..])
+        );
+        assert_eq!(files.share(slot), slot);
+        files.release(slot);
+        let raw = files.get(slot).descriptor.raw();
+        assert!(Metadata::of(raw).is_ok_and(|metadata| metadata.size == 5));
+        let other = files.insert(root.find(b"").unwrap());
+        assert!(other != slot && files.get(other).is_folder);
+        files.release(slot);
+        assert_eq!(
+            files.insert(root.find(b"file").unwrap()),
+            slot,
+            "its place is free"
+        );
     }
 }
