@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
 use trainyard::http::path;
+use trainyard::limits::NAME_MAX;
 
 /// Bytes of the longest name that a file system has: 255 units of UTF-16, of three bytes of UTF-8 each.
 const NAME_BYTES_MAX: usize = 765;
@@ -18,7 +19,7 @@ pub(crate) fn check(bytes: &[u8]) {
         let mut link = Vec::new();
         for component in components().filter(|_| !decoded.bytes.is_empty()) {
             assert!(!matches!(component, b"" | b"." | b".."));
-            assert!(component.len() <= NAME_BYTES_MAX);
+            assert!(component.len() <= NAME_MAX);
             link.push(b'/');
             path::encode(component, &mut |piece| link.extend_from_slice(piece));
         }
@@ -43,9 +44,8 @@ pub(crate) fn check(bytes: &[u8]) {
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%".contains(byte))
     );
-    let is_name = (1..=NAME_BYTES_MAX).contains(&bytes.len())
-        && !bytes.contains(&b'/')
-        && !bytes.contains(&0);
+    let is_name =
+        (1..=NAME_MAX).contains(&bytes.len()) && !bytes.contains(&b'/') && !bytes.contains(&0);
     if is_name && bytes != b"." && bytes != b".." {
         let decoded = path::decode(&link).expect("a name's link leads to it");
         assert_eq!((&decoded.bytes[..], decoded.is_folder), (bytes, false));

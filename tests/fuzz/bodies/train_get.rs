@@ -154,7 +154,10 @@ fn name(bytes: &[u8]) {
         let beside = name_beside(name, end);
         assert!(beside.len() <= 255 && beside != name);
         let beside = beside.as_encoded_bytes();
-        assert!(check_name(beside).is_err(), "no server may name a part");
+        let dotted = [beside, b"."].concat();
+        for same in [beside, &beside.to_ascii_uppercase(), &dotted] {
+            assert!(check_name(same).is_err(), "no server may name a part");
+        }
     }
 }
 
