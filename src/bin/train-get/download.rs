@@ -245,13 +245,19 @@ fn receive_data<'a>(
     Ok(meter)
 }
 
-/// Finds out before gigabytes have come that they could not or must not be renamed to `name`: a
-/// folder, or a device, pipe or link, of which the rename would leave nothing.
+/// Finds out before gigabytes have come that they could not or must not be renamed to `name`: one that is
+/// too long for the file system, a folder, or a device, pipe or link, of which the rename would leave nothing.
 fn refuse_target(destination: &Destination, name: &OsStr) -> Result<(), Failure> {
-    let Ok(there) = open_in(&destination.open()?, name, OFlag::O_PATH) else {
-        return Ok(());
-    };
     let shown = destination.shown(name);
+    let there = match open_in(&destination.open()?, name, OFlag::O_PATH) {
+        Ok(there) => there,
+        Err(Errno::ENAMETOOLONG) => {
+            return Err(Failure::Refused(format!(
+                "the name '{shown}' is refused: the file system here has none as long, use -o"
+            )));
+        }
+        Err(_) => return Ok(()),
+    };
     let kind = there
         .metadata()
         .map_err(Failure::local(format!("look at {shown}")))?
