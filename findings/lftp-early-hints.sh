@@ -12,7 +12,8 @@ trap 'if [ -n "$server" ]; then kill "$server" || true; fi; rm -rf "$tmp"' EXIT
 # Unpacks the package of that exact version, and what it needs that is not installed here.
 unpack() {
   local wanted
-  wanted=$(apt-get -s install --no-install-recommends "$1" | awk '/^Inst/{v=$0; sub(/^[^(]*\(/, "", v); sub(/ .*/, "", v); print $2 "=" v}')
+  wanted=$(apt-get -s install --no-install-recommends "$1" |
+    awk '/^Inst/{v=$0; sub(/^[^(]*\(/, "", v); sub(/ .*/, "", v); print $2 "=" v}')
   # shellcheck disable=SC2086 # one word a package
   (cd "$tmp" && apt-get -qq download "$1" $wanted && for deb in ./*.deb; do dpkg -x "$deb" root; done)
 }
@@ -48,7 +49,8 @@ url=http://127.0.0.1:$(cat "$tmp/port")/file
 LD_LIBRARY_PATH=$(find "$tmp/root" -name "*.so*" -printf "%h\n" | sort -u | paste -sd:)
 export LD_LIBRARY_PATH
 code=0
-timeout 30 "$tmp/root/usr/bin/lftp" -c "set net:max-retries 2; set net:timeout 5; get -c $url -o $tmp/got" </dev/null || code=$?
+settings="set net:max-retries 2; set net:timeout 5"
+timeout 30 "$tmp/root/usr/bin/lftp" -c "$settings; get -c $url -o $tmp/got" </dev/null || code=$?
 first=$(head -n 1 "$tmp/got" | tr -d '\0\r')
 echo "lftp exited $code; first line of the file: $first; bytes: $(stat -c %s "$tmp/got")"
 [ "$code" = 0 ] && [ "$first" = "HTTP/1.1 103 Early Hints" ] && [ "$(stat -c %s "$tmp/got")" = 300000 ]

@@ -10,7 +10,8 @@ trap 'if [ -n "$server" ]; then kill "$server" || true; fi; rm -rf "$tmp"' EXIT
 # Unpacks the package of that exact version, and what it needs that is not installed here.
 unpack() {
   local wanted
-  wanted=$(apt-get -s install --no-install-recommends "$1" | awk '/^Inst/{v=$0; sub(/^[^(]*\(/, "", v); sub(/ .*/, "", v); print $2 "=" v}')
+  wanted=$(apt-get -s install --no-install-recommends "$1" |
+    awk '/^Inst/{v=$0; sub(/^[^(]*\(/, "", v); sub(/ .*/, "", v); print $2 "=" v}')
   # shellcheck disable=SC2086 # one word a package
   (cd "$tmp" && apt-get -qq download "$1" $wanted && for deb in ./*.deb; do dpkg -x "$deb" root; done)
 }
@@ -50,6 +51,7 @@ LD_LIBRARY_PATH=$(find "$tmp/root" -name "*.so*" -printf "%h\n" | sort -u | past
 export LD_LIBRARY_PATH
 head -c 150000 "$tmp/original" >"$tmp/got"
 code=0
-timeout 30 "$tmp/root/usr/bin/lftp" -c "set net:max-retries 2; set net:timeout 5; get -c $url -o $tmp/got" </dev/null || code=$?
+settings="set net:max-retries 2; set net:timeout 5"
+timeout 30 "$tmp/root/usr/bin/lftp" -c "$settings; get -c $url -o $tmp/got" </dev/null || code=$?
 echo "lftp exited $code; bytes: $(stat -c %s "$tmp/got") of 300000"
 [ "$code" = 0 ] && [ "$(stat -c %s "$tmp/got")" = 150000 ]

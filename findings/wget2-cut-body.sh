@@ -11,7 +11,8 @@ trap 'if [ -n "$server" ]; then kill "$server" || true; fi; rm -rf "$tmp"' EXIT
 # Unpacks the package of that exact version, and what it needs that is not installed here.
 unpack() {
   local wanted
-  wanted=$(apt-get -s install --no-install-recommends "$1" | awk '/^Inst/{v=$0; sub(/^[^(]*\(/, "", v); sub(/ .*/, "", v); print $2 "=" v}')
+  wanted=$(apt-get -s install --no-install-recommends "$1" |
+    awk '/^Inst/{v=$0; sub(/^[^(]*\(/, "", v); sub(/ .*/, "", v); print $2 "=" v}')
   # shellcheck disable=SC2086 # one word a package
   (cd "$tmp" && apt-get -qq download "$1" $wanted && for deb in ./*.deb; do dpkg -x "$deb" root; done)
 }
@@ -50,6 +51,8 @@ export LD_LIBRARY_PATH
 code=0 busy=0
 timeout 30 "$tmp/root/usr/bin/wget2" -q --tries=3 -O "$tmp/got" "$url" || code=$?
 timeout 30 "$tmp/root/usr/bin/wget2" -q --tries=1 -O "$tmp/none" "${url%/file}/busy" || busy=$?
+size=$(stat -c %s "$tmp/got")
+date=$(date -u -r "$tmp/got" +%F)
 requests=$(grep -c request "$tmp/requests")
-echo "wget2 exited $code; bytes: $(stat -c %s "$tmp/got") of 300000, time $(date -u -r "$tmp/got" +%F); a 503: $busy; requests in all: $requests"
-[ "$code" = 0 ] && [ "$busy" = 0 ] && [ "$(stat -c %s "$tmp/got")" = 120000 ] && [ "$(date -u -r "$tmp/got" +%F)" = 2025-06-01 ] && [ "$requests" = 2 ]
+echo "wget2 exited $code; bytes: $size of 300000, time $date; a 503: $busy; requests in all: $requests"
+[ "$code" = 0 ] && [ "$busy" = 0 ] && [ "$size" = 120000 ] && [ "$date" = 2025-06-01 ] && [ "$requests" = 2 ]
