@@ -41,7 +41,7 @@ const ELSEWHERE: [(&str, &str); 25] = [
     ("TRAINYARD_POOL=thread cargo test", "tests/run"),
     ("cargo install cargo-fuzz", "tests/fuzz_corpus.rs"),
     ("cargo +nightly fuzz run", "tests/fuzz_corpus.rs"),
-    ("findings/run", "tests/readme.rs"),
+    ("tests/findings", "tests/readme.rs"),
     ("cross build", "tests/artefacts.rs"),
     ("sudo apt install haproxy", "tests/http_host/proxy.rs"),
     ("sudo cp", "tests/http_host/proxy.rs"),
@@ -350,13 +350,17 @@ fn the_pages_have_no_fault_of_markup() {
 #[test]
 fn the_findings_are_run_by_one_command() {
     let folder = tempfile::tempdir().unwrap();
-    let run = folder.path().join("run");
-    fs::copy(top().join("findings/run"), &run).unwrap();
+    for name in ["tests", "findings"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let run = folder.path().join("tests/findings");
+    fs::copy(top().join("tests/findings"), &run).unwrap();
+    let put = |name: &str, text| fs::write(folder.path().join("findings").join(name), text);
     let code = || Command::new(&run).output().unwrap();
     assert!(code().status.success(), "without any");
-    fs::write(folder.path().join("as-ever.sh"), "exit 0\n").unwrap();
+    put("as-ever.sh", "exit 0\n").unwrap();
     assert!(code().status.success());
-    fs::write(folder.path().join("another.sh"), "exit 3\n").unwrap();
+    put("another.sh", "exit 3\n").unwrap();
     let output = code();
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stdout).unwrap();
