@@ -58,7 +58,7 @@ impl File {
             Some((code, _)) if !code.contains('"') => code,
             _ => line,
         });
-        let all = lines.collect::<Vec<_>>().join("\n");
+        let all = lines.collect::<Vec<_>>().join("\n") + "\n";
         let (mut code, mut uses) = (String::new(), Vec::new());
         let (mut exports, mut children) = (BTreeMap::new(), BTreeSet::new());
         let mut rest = all.as_str();
