@@ -101,14 +101,14 @@ step_msrv() {
 
 # Licences, versions and sources of all crates, and what is known against them, where the list of that can be had.
 step_deny() {
-  local known=advisories cargo_deny
-  cargo_deny=$(tool_of cargo-deny "$cargo_deny_version")
-  if ! "$cargo_deny" fetch --config .cargo/deny.toml db; then
+  local known=advisories deny
+  deny=("$(tool_of cargo-deny "$cargo_deny_version")" --config .cargo/deny.toml --locked)
+  if ! timeout 300 "${deny[@]}" fetch db; then
     say "the advisories cannot be had here: they are left out"
     known=
   fi
   # shellcheck disable=SC2086 # nothing, or a word
-  "$cargo_deny" --locked check --config .cargo/deny.toml licenses bans sources $known
+  "${deny[@]}" check licenses bans sources $known
 }
 
 step_docs() { RUSTDOCFLAGS='-D warnings' cargo doc --no-deps; }
