@@ -8,6 +8,7 @@
 
 use crate::common;
 
+use crate::common::assert_bytes;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -124,7 +125,7 @@ fn load_asking(server: &Server, bytes: &[u8]) {
         let answer = ask(&mut stream, b"file", &[]).unwrap();
         assert_eq!(checksum(&answer.data), checksum(bytes));
         let part = ask(&mut stream, b"file", &[1_000_000, 12_345]).unwrap();
-        assert!(part.data == bytes[1_000_000..1_012_345]);
+        assert_bytes(&part.data, &bytes[1_000_000..1_012_345], "the data");
         assert!(ask(&mut stream, b"/", &[]).unwrap().data.len() > 3000 * 10);
         for path in [&b"missing"[..], b"../out", &[b'x'; 300]] {
             let answer = ask(&mut server.connect(), path, &[]);

@@ -150,7 +150,7 @@ fn nothing_writable_is_executable() {
             let both = PF_W | PF_X;
             assert_ne!(segment.flags & both, both, "{shown}: {segment:x?}");
         }
-        let is_code = |segment: &&elf::Segment| segment.flags & PF_X != 0;
+        let is_code = |segment: &&elf::Segment| segment.flags & PF_X == PF_X;
         assert!(program.segments_of(PT_LOAD).any(|s| is_code(&s)), "{shown}");
     }
 }

@@ -6,6 +6,7 @@ use crate::common;
 #[path = "deadlines/http.rs"]
 mod http;
 
+use crate::common::assert_bytes;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
@@ -156,7 +157,11 @@ fn a_slow_reader_keeps_its_place_while_nobody_waits() {
         .read_to_end(&mut whole)
         .unwrap();
     let answer = read_answer(&mut whole.as_slice()).unwrap();
-    assert!(answer.data == bytes, "{} bytes", answer.data.len());
+    assert_bytes(
+        &answer.data,
+        &bytes,
+        format_args!("{} bytes", answer.data.len()),
+    );
     server.stop();
 }
 

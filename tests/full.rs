@@ -2,6 +2,7 @@
 
 use crate::common;
 
+use crate::common::assert_bytes;
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
 use std::sync::Barrier;
@@ -75,7 +76,11 @@ fn more_asking_clients_than_places_and_ring_are_all_answered() {
         go.wait();
         let mut stream = server.connect();
         let answer = ask(&mut stream, b"file", &[offset]).unwrap();
-        assert!(answer.data == bytes[offset as usize..], "client {number}");
+        assert_bytes(
+            &answer.data,
+            &bytes[offset as usize..],
+            format_args!("client {number}"),
+        );
         answered.fetch_add(1, Ordering::SeqCst);
         // It stays as long as it can, and yet nobody waits for it.
         stream
@@ -163,7 +168,7 @@ fn stopped_readers_do_not_delay_the_others_of_their_child() {
     let start = Instant::now();
     at_once(8, |_| {
         let answer = ask(&mut server.connect(), b"file", &[]).unwrap();
-        assert!(answer.data == bytes);
+        assert_bytes(&answer.data, &bytes, "the data");
     });
     let took = start.elapsed();
     assert!(took < Duration::from_secs(10), "{took:?}");

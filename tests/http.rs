@@ -18,6 +18,7 @@ mod pipeline;
 #[path = "http/ranges.rs"]
 mod ranges;
 
+use crate::common::assert_bytes;
 use std::path::Path;
 
 use common::http::{Client, get, old_file, once, request};
@@ -58,7 +59,7 @@ fn get_head_and_options_are_answered() {
     );
     assert_eq!(got.field("server"), None);
     assert_eq!(got.field("connection"), None);
-    assert!(got.body == bytes);
+    assert_bytes(&got.body, &bytes, "the body");
     let options = client.ask(&request("OPTIONS", "/file", &[]));
     assert_eq!(options.status, 204);
     assert_eq!(options.field("allow"), Some("GET, HEAD, OPTIONS"));
@@ -125,12 +126,12 @@ fn other_methods_are_refused_and_the_connection_goes_on() {
         let answer = client.ask(&with_body);
         assert_eq!(answer.status, 405, "{method} with a body");
         assert!(answer.is_kept());
-        assert!(client.get("/file", &[]).body == bytes, "{method}");
+        assert_bytes(&client.get("/file", &[]).body, &bytes, method);
     }
     for method in ["BREW", "get", "Get", "PROPFIND", "G", "!#$%&'*+-.^_`|~0"] {
         let answer = client.ask(&request(method, "/file", &[]));
         assert_eq!(answer.status, 501, "{method}");
-        assert!(client.get("/file", &[]).body == bytes, "{method}");
+        assert_bytes(&client.get("/file", &[]).body, &bytes, method);
     }
     let answer = client.ask(&request("CONNECT", "yard:80", &[]));
     assert_eq!(answer.status, 405);
@@ -159,14 +160,14 @@ fn the_connection_is_kept_as_the_version_and_the_fields_say() {
         let bytes_sent = format!("GET /file HTTP/{version}\r\nHost: x\r\n{fields}\r\n");
         let answer = client.ask(bytes_sent.as_bytes());
         assert_eq!(answer.status, 200);
-        assert!(answer.body == bytes);
+        assert_bytes(&answer.body, &bytes, "the body");
         assert_eq!(answer.is_kept(), kept, "HTTP/{version} {fields:?}");
         let said = answer.field("connection");
         if version == "1.0" && kept {
             assert_eq!(said, Some("keep-alive"));
         }
         if kept {
-            assert!(client.get("/file", &[]).body == bytes);
+            assert_bytes(&client.get("/file", &[]).body, &bytes, "the body");
         } else {
             client.assert_end();
         }
@@ -200,7 +201,7 @@ fn a_request_without_a_host_is_as_good_as_its_version() {
         assert_eq!(answer.status, status, "{text:?}");
         assert_eq!(answer.is_kept(), status == 200 && !text.contains("/1.0"));
         if status == 200 {
-            assert!(answer.body == bytes, "{text:?}");
+            assert_bytes(&answer.body, &bytes, format_args!("{text:?}"));
         }
     }
     server.stop();
@@ -223,7 +224,7 @@ fn every_kind_of_file_has_its_type() {
         let answer = client.get(&format!("/{name}"), &[]);
         assert_eq!(answer.field("content-type"), Some(expected), "{name}");
         assert_eq!(answer.field("content-encoding"), None, "{name}");
-        assert!(answer.body == bytes, "{name}");
+        assert_bytes(&answer.body, &bytes, name);
     }
     server.stop();
 }

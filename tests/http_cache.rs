@@ -4,6 +4,7 @@ use crate::common;
 #[path = "http_cache/load.rs"]
 mod load;
 
+use crate::common::assert_bytes;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{FileExt, symlink};
@@ -70,7 +71,11 @@ fn assert_is(client: &mut Connection, target: &str, fields: &[&str], expected: &
         let answer = client.get(target, fields);
         assert_eq!(answer.status, 200, "{target}, {time} time");
         assert_eq!(answer.body.len(), expected.len(), "{target}, {time} time");
-        assert!(answer.body == expected, "{target}, {time} time");
+        assert_bytes(
+            &answer.body,
+            expected,
+            format_args!("{target}, {time} time"),
+        );
     }
 }
 
@@ -332,7 +337,11 @@ fn many_more_files_than_the_cache_has_are_served() {
             all[index] = yard.write(&names[index], sizes(index));
         }
         let answer = client.get(&format!("/{}", names[index]), &[]);
-        assert!(answer.body == all[index], "{turn}: {}", names[index]);
+        assert_bytes(
+            &answer.body,
+            &all[index],
+            format_args!("{turn}: {}", names[index]),
+        );
     }
     // All in one go, with pipelining.
     for group in (0..FILES).collect::<Vec<_>>().chunks(50) {
@@ -342,7 +351,7 @@ fn many_more_files_than_the_cache_has_are_served() {
             .collect();
         client.send(&wire);
         for index in group {
-            assert!(client.answer(false).body == all[*index], "{index}");
+            assert_bytes(&client.answer(false).body, &all[*index], index);
         }
     }
     yard.server.stop();

@@ -3,6 +3,7 @@
 
 use crate::common;
 
+use crate::common::assert_bytes;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
@@ -173,7 +174,7 @@ fn who_waits_when_the_server_stops_is_told_in_words() {
     }
     assert!(start.elapsed() < Duration::from_secs(5));
     for client in &mut busy {
-        assert!(client.answer(false).body == bytes);
+        assert_bytes(&client.answer(false).body, &bytes, "the body");
     }
     drop((busy, waiting));
     assert_eq!(server.wait(LIMIT).code(), Some(0), "{}", server.log());

@@ -6,6 +6,7 @@ mod entries;
 #[path = "http_listing/large.rs"]
 mod large;
 
+use crate::common::assert_bytes;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -149,7 +150,7 @@ fn a_listing_ends_as_its_version_of_http_can_tell() {
         let answer = old.ask(wire.as_bytes());
         assert_eq!(answer.field("transfer-encoding"), None);
         assert!(!answer.is_kept(), "{fields}");
-        assert!(answer.body == chunked.body);
+        assert_bytes(&answer.body, &chunked.body, "the body");
     }
     let head = client.ask(&request("HEAD", "/", &[JSON]));
     assert_eq!(head.status, 200);
@@ -169,14 +170,15 @@ fn a_listing_ends_as_its_version_of_http_can_tell() {
     .concat();
     for _ in 0..5 {
         client.send(&wire);
-        assert!(client.answer(false).body == chunked.body);
+        assert_bytes(&client.answer(false).body, &chunked.body, "the body");
         assert_eq!(client.answer(false).body.len(), 10);
-        assert!(client.answer(false).body == chunked.body);
+        assert_bytes(&client.answer(false).body, &chunked.body, "the body");
         assert_eq!(client.answer(false).status, 404);
-        assert!(client.answer(false).body == chunked.body);
+        assert_bytes(&client.answer(false).body, &chunked.body, "the body");
     }
     let closed = once(&server, &get("/", &[JSON, "Connection: close"]));
-    assert!(!closed.is_kept() && closed.body == chunked.body);
+    assert!(!closed.is_kept(), "{}", closed.shown());
+    assert_bytes(&closed.body, &chunked.body, "the listing");
     server.stop();
 }
 

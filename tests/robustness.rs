@@ -3,6 +3,7 @@
 
 use crate::common;
 
+use crate::common::assert_bytes;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
@@ -172,7 +173,7 @@ fn mutated_requests_end_no_worker() {
         (0..each).for_each(|_| talk(&server, &mut random));
     });
     for _ in 0..4 {
-        assert!(once(&server, &get("/file", &[])).body == bytes);
+        assert_bytes(&once(&server, &get("/file", &[])).body, &bytes, "the body");
     }
     assert_eq!(server.children(), children, "{}", server.log());
     server.stop();
@@ -193,7 +194,7 @@ fn noise_ends_no_worker() {
             let _ = stream.read_to_end(&mut Vec::new());
         }
     });
-    assert!(once(&server, &get("/file", &[])).body == bytes);
+    assert_bytes(&once(&server, &get("/file", &[])).body, &bytes, "the body");
     assert_eq!(server.children(), children, "{}", server.log());
     server.stop();
 }
@@ -211,7 +212,7 @@ fn clients_that_leave_harm_no_others() {
             if number % 2 == 0 {
                 let answer = client.get("/file", &["Range: bytes=0-99,200-"]);
                 let parts = common::http::parts_of(&answer).unwrap();
-                assert!(parts[1].data == bytes[200..]);
+                assert_bytes(&parts[1].data, &bytes[200..], "the data");
                 continue;
             }
             leave(client.stream, &mut random);

@@ -7,7 +7,9 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use common::ask::{ask, car, read_answer};
-use common::client::{assert_refused, has_begun, large_file, read_pushed, stopped_reader};
+use common::client::{
+    assert_cut, assert_refused, has_begun, large_file, read_pushed, stopped_reader,
+};
 use common::server::{LIMIT, Pool, Server, is_for};
 use common::{checksum, random_file, wait_until};
 use nix::errno::Errno;
@@ -118,10 +120,7 @@ fn a_stop_waits_no_longer_than_the_drain() {
         wait_until("the children's end", LIMIT, || {
             !children.iter().any(|child| is_alive(*child))
         });
-        assert!(
-            read_answer(&mut stopped).is_err(),
-            "what is cut is not whole"
-        );
+        assert_cut(&mut stopped);
     }
 }
 
@@ -149,10 +148,7 @@ fn a_second_signal_ends_at_once() {
         wait_until("the children's end", LIMIT, || {
             !children.iter().any(|child| is_alive(*child))
         });
-        assert!(
-            read_answer(&mut stopped).is_err(),
-            "what is cut is not whole"
-        );
+        assert_cut(&mut stopped);
     }
 }
 

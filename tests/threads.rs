@@ -6,8 +6,8 @@ use std::io::Read;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use common::ask::{ask, read_answer};
-use common::client::{large_file, stopped_reader};
+use common::ask::ask;
+use common::client::{assert_cut, large_file, stopped_reader};
 use common::program::is_emulated;
 use common::server::{LIMIT, Pool, Server, is_for};
 use common::{random_file, wait_until};
@@ -137,7 +137,7 @@ fn a_crash_takes_all_clients_and_is_told_by_the_exit() {
         server.signal(signal);
         assert_ne!(server.wait(LIMIT).code(), Some(0));
         for client in &mut clients {
-            assert!(read_answer(client).is_err(), "nothing short looks whole");
+            assert_cut(client);
         }
         wait_until("nobody listens", LIMIT, || {
             TcpStream::connect(server.address()).is_err()

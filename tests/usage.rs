@@ -3,6 +3,7 @@
 use crate::common;
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -367,7 +368,8 @@ fn every_form_of_address_listens_where_it_says() {
                 stream.set_read_timeout(Some(LIMIT)).unwrap();
                 assert_eq!(ask(&mut stream, b"file", &[]).unwrap().data, bytes);
             } else {
-                assert!(stream.is_err(), "{given} is reached by {ip}");
+                let error = stream.expect_err(given).kind();
+                assert_eq!(error, ErrorKind::ConnectionRefused, "{given} by {ip}");
             }
         }
         server.stop();

@@ -3,6 +3,7 @@
 #[path = "wire/changes.rs"]
 mod changes;
 use crate::common;
+use crate::common::assert_bytes;
 #[path = "wire/faults.rs"]
 mod faults;
 #[path = "wire/listing.rs"]
@@ -70,23 +71,29 @@ fn any_range_of_a_file_is_sent_and_nothing_else() {
             }
             let rest = &bytes[offset as usize..];
             let wire = wire_of(&server, &request(b"file", &[offset]));
-            assert!(
-                wire == expected_answer(&path, rest),
-                "{size} bytes from {offset}"
+            assert_bytes(
+                &wire,
+                &expected_answer(&path, rest),
+                format_args!("{size} bytes from {offset}"),
             );
             for length in [0, 1, 1000, 1001, 2 * size, u64::MAX] {
                 let part = &rest[..rest
                     .len()
                     .min(usize::try_from(length).unwrap_or(usize::MAX))];
                 let wire = wire_of(&server, &request(b"file", &[offset, length]));
-                assert!(
-                    wire == expected_answer(&path, part),
-                    "{length} of {size} bytes from {offset}"
+                assert_bytes(
+                    &wire,
+                    &expected_answer(&path, part),
+                    format_args!("{length} of {size} bytes from {offset}"),
                 );
             }
         }
         let wire = wire_of(&server, &request(b"file", &[]));
-        assert!(wire == expected_answer(&path, &bytes), "{size} bytes");
+        assert_bytes(
+            &wire,
+            &expected_answer(&path, &bytes),
+            format_args!("{size} bytes"),
+        );
     }
     server.stop();
 }
@@ -145,7 +152,8 @@ fn a_name_may_have_any_bytes_but_slash_and_nul() {
     let mut stream = server.connect();
     for (name, content) in names.iter().zip(&contents) {
         let answer = ask(&mut stream, name, &[]).unwrap();
-        assert!(answer.name == *name && answer.data == *content, "{name:?}");
+        assert_eq!(answer.name, *name);
+        assert_bytes(&answer.data, content, format_args!("{name:?}"));
     }
     server.stop();
 }
@@ -162,14 +170,14 @@ fn requests_in_one_write_are_answered_in_order() {
         expected.extend(expected_answer(&path, &bytes));
     }
     let server = small_server(root.path());
-    assert!(wire_of(&server, &asked) == expected);
+    assert_bytes(&wire_of(&server, &asked), &expected, "all answers");
     // The same from a client that does not end its side, and goes on later.
     let mut stream = server.connect();
     for _ in 0..3 {
         stream.write_all(&asked).unwrap();
         let mut wire = vec![0; expected.len()];
         stream.read_exact(&mut wire).unwrap();
-        assert!(wire == expected);
+        assert_bytes(&wire, &expected, "all answers");
     }
     server.stop();
 }

@@ -1,6 +1,7 @@
 //! A client that keeps its connection while it can. QEMU lets only one connection at a time wait to be
 //! taken, so that many clients come one after the other, and stay.
 
+use crate::common::assert_bytes;
 use std::io::Write;
 use std::net::TcpStream;
 
@@ -65,7 +66,7 @@ fn fetch_by_http(board: Board, kept: &mut Option<Client<TcpStream>>, held: &Held
         *kept = Some(client);
     }
     if answer.status == 200 {
-        assert!(answer.body == held.bytes, "{}", held.name);
+        assert_bytes(&answer.body, &held.bytes, held.name);
         return Some(Got::Whole);
     }
     assert_eq!(answer.status, 503, "{}: {}", held.name, answer.shown());
@@ -81,7 +82,7 @@ fn fetch_by_train(board: Board, kept: &mut Option<TcpStream>, held: &Held) -> Op
     };
     match ask(&mut stream, held.name.as_bytes(), &[]) {
         Ok(answer) => {
-            assert!(answer.data == held.bytes, "{}", held.name);
+            assert_bytes(&answer.data, &held.bytes, held.name);
             *kept = Some(stream);
             Some(Got::Whole)
         }

@@ -7,6 +7,7 @@
 //! The requests of the others are those of their sources: lwIP's apps/http/http_client.c, U-Boot's
 //! net/wget.c, EDK2's NetworkPkg/HttpBootDxe.
 
+use crate::common::assert_bytes;
 use std::fs;
 use std::path::Path;
 
@@ -51,7 +52,7 @@ fn assert_plain(answer: &Answer, expected: &[u8]) {
     for field in ["transfer-encoding", "content-encoding", "location"] {
         assert_eq!(answer.field(field), None, "{field}");
     }
-    assert!(answer.body == expected, "other bytes");
+    assert_bytes(&answer.body, expected, "other bytes");
 }
 
 fn request(line: &str, fields: &str) -> Vec<u8> {

@@ -1,11 +1,11 @@
 //! Clients that wait, stop reading, or are sent what they did not ask for.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Error, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use super::ask::{Failure, read_car, request};
+use super::ask::{Failure, read_answer, read_car, request};
 use super::server::Server;
 use super::{checksum, random_file};
 
@@ -64,6 +64,23 @@ pub fn assert_refused(stream: &mut TcpStream, fault: i32) {
         other => panic!("{other:?} instead of car -{fault}"),
     }
     assert_eq!(stream.read(&mut [0]).unwrap(), 0, "nothing follows");
+}
+
+/// Whether what was read broke off, by the connection's end or a reset.
+pub fn is_cut(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset
+    )
+}
+
+/// An answer that breaks off, without a word why.
+#[track_caller]
+pub fn assert_cut(stream: &mut TcpStream) {
+    match read_answer(stream) {
+        Err(Failure::Short(error)) => assert!(is_cut(&error), "{error}"),
+        other => panic!("{other:?} instead of a train that is cut"),
+    }
 }
 
 /// A client that has asked for the large file, has its head, and stops reading.

@@ -1,5 +1,6 @@
 //! The access log: a line for each request, in the combined format.
 
+use crate::common::assert_bytes;
 use std::time::Duration;
 
 use super::common::at_once;
@@ -122,7 +123,7 @@ fn what_a_client_writes_is_escaped() {
     let wire = b"GET /file?a\"b\\c\xff HTTP/1.1\r\nHost: x\r\nReferer: http://a/\"\r\nUser-Agent: \
         \x7f\xe9 \"x\" - - [\tend\r\n\r\n";
     let wire: Vec<u8> = wire.iter().copied().filter(|byte| *byte != 0x7f).collect();
-    assert!(once(&server, &wire).body == bytes);
+    assert_bytes(&once(&server, &wire).body, &bytes, "the body");
     assert_eq!(once(&server, b"non\x01sense\r\n\r\n").status, 400);
     let got = lines(&server, 2);
     assert_eq!(got[0].request, "GET /file?a\\x22b\\x5Cc\\xFF HTTP/1.1");
@@ -165,7 +166,7 @@ fn pipelined_requests_have_a_line_each() {
         wire.extend(get(&format!("/large?{number}-last"), &[]));
         client.send(&wire);
         for _ in 0..each {
-            assert!(client.answer(false).body == bytes);
+            assert_bytes(&client.answer(false).body, &bytes, "the body");
             std::thread::sleep(Duration::from_micros(100));
         }
         assert_eq!(client.answer(false).status, 206);
@@ -199,7 +200,7 @@ fn pipelined_requests_have_a_line_each() {
 fn without_the_option_nothing_is_written() {
     let (root, bytes) = one_file(30);
     let server = small_server(root.path());
-    assert!(once(&server, &get("/file", &[])).body == bytes);
+    assert_bytes(&once(&server, &get("/file", &[])).body, &bytes, "the body");
     std::thread::sleep(Duration::from_millis(50));
     assert_eq!(server.output(), "");
     server.stop();
@@ -231,7 +232,7 @@ fn a_full_log_holds_up_nobody() {
     // Many times what a pipe holds.
     for _ in 0..30 {
         client.send(&get("/file", &[]).repeat(200));
-        (0..200).for_each(|_| assert!(client.answer(false).body == bytes));
+        (0..200).for_each(|_| assert_bytes(&client.answer(false).body, &bytes, "the body"));
     }
     child.kill().unwrap();
     child.wait().unwrap();

@@ -1,5 +1,6 @@
 //! How connections end: limits, answers that no reset eats, clients that close their half.
 
+use crate::common::assert_bytes;
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -23,7 +24,8 @@ fn a_head_and_a_target_have_a_longest_size() {
         assert_eq!(answer.status, status, "{filler}");
         assert_eq!(answer.is_kept(), status == 200);
         if status == 200 {
-            assert!(answer.body == bytes && client.get("/file", &[]).body == bytes);
+            assert_bytes(&answer.body, &bytes, "the body");
+            assert_bytes(&client.get("/file", &[]).body, &bytes, "the next body");
         } else {
             client.assert_end();
         }
@@ -79,7 +81,9 @@ fn no_reset_eats_the_last_answer() {
             let answer = client.answer(false);
             assert_eq!(answer.status, status);
             assert!(!answer.is_kept());
-            assert!(status == 400 || answer.body == bytes);
+            if status != 400 {
+                assert_bytes(&answer.body, &bytes, "the body");
+            }
             client.assert_end();
         }
     });
@@ -98,7 +102,7 @@ fn no_late_byte_eats_the_last_answer() {
         client.send(b"GET /late HTTP/1.1\r\n\r\n");
         std::thread::sleep(Duration::from_millis(30));
         let answer = client.answer(false);
-        assert!(answer.body == bytes);
+        assert_bytes(&answer.body, &bytes, "the body");
         client.assert_end();
     }
     server.stop();
@@ -127,12 +131,12 @@ fn a_client_that_closes_its_half_gets_all_answers() {
         client.send(&wire);
         client.stream.shutdown(Shutdown::Write).unwrap();
         for index in 0..50 {
-            assert!(client.answer(false).body == small, "{index}");
+            assert_bytes(&client.answer(false).body, &small, index);
         }
         let parts = common::http::parts_of(&client.answer(false)).unwrap();
-        assert!(parts[1].data == bytes[200..=1_000_000]);
-        assert!(client.answer(false).body == bytes);
-        assert!(client.answer(false).body == small);
+        assert_bytes(&parts[1].data, &bytes[200..=1_000_000], "the second part");
+        assert_bytes(&client.answer(false).body, &bytes, "the body");
+        assert_bytes(&client.answer(false).body, &small, "the body");
         client.assert_end();
     });
     server.stop();
@@ -147,7 +151,7 @@ fn a_client_that_asks_nothing_and_leaves_is_forgotten() {
         client.send(&get("/file", &[])[..round % 30]);
         drop(client);
     }
-    assert!(once(&server, &get("/file", &[])).body == bytes);
+    assert_bytes(&once(&server, &get("/file", &[])).body, &bytes, "the body");
     server.stop();
 }
 
@@ -158,7 +162,11 @@ fn statuses_to_end(client: &mut Client<TcpStream>, bytes: &[u8]) -> Vec<u16> {
     while let Some(answer) = client.answer_or_end() {
         statuses.push(answer.status);
         if answer.status == 200 {
-            assert!(answer.body == bytes, "answer {}", statuses.len());
+            assert_bytes(
+                &answer.body,
+                bytes,
+                format_args!("answer {}", statuses.len()),
+            );
         }
         if !answer.is_kept() {
             client.assert_end();
@@ -202,7 +210,7 @@ fn a_stop_waits_for_no_client_that_has_its_answer() {
     client.stream.peek(&mut [0]).unwrap();
     server.signal(Signal::SIGTERM);
     std::thread::sleep(Duration::from_millis(200));
-    assert!(client.answer(false).body == bytes);
+    assert_bytes(&client.answer(false).body, &bytes, "the body");
     // It does not close by itself.
     assert_eq!(server.wait(LIMIT / 2).code(), Some(0), "{}", server.log());
 }
@@ -221,7 +229,7 @@ fn a_request_during_the_stop_is_answered_with_503() {
     server.signal(Signal::SIGTERM);
     idle.assert_end();
     assert!(start.elapsed() < Duration::from_secs(3));
-    assert!(busy.answer(false).body == bytes);
+    assert_bytes(&busy.answer(false).body, &bytes, "the body");
     let refused = busy.answer(false);
     assert_eq!(refused.status, 503);
     assert!(refused.field("retry-after").is_some());
@@ -262,12 +270,12 @@ fn answers_are_whole_while_another_waits_for_the_place() {
             let mut next = early.unwrap_or_else(come);
             for index in 0..requests {
                 let answer = client.answer(false);
-                assert!(answer.body == bytes, "{index} of {requests}");
+                assert_bytes(&answer.body, &bytes, format_args!("{index} of {requests}"));
                 assert!(answer.is_kept() || index + 1 == requests);
             }
             client.assert_end();
             drop(client);
-            assert!(next.answer(false).body == bytes, "{requests}");
+            assert_bytes(&next.answer(false).body, &bytes, requests);
         }
     }
     server.stop();

@@ -1,5 +1,6 @@
 //! Where a request ends: heads in pieces, bodies, and what could be read in two ways.
 
+use crate::common::assert_bytes;
 use std::io::Write;
 
 use super::*;
@@ -20,22 +21,22 @@ fn a_head_may_come_in_any_two_pieces() {
         client.send(&wire[at..]);
         let answer = client.answer(false);
         assert_eq!(answer.status, 206, "cut at {at}");
-        assert!(answer.body == bytes[5..], "cut at {at}");
+        assert_bytes(&answer.body, &bytes[5..], format_args!("cut at {at}"));
     }
     // Byte by byte, and the next request begins within the piece that ends this one.
     for byte in &wire {
         client.send(&[*byte]);
     }
-    assert!(client.answer(false).body == bytes[5..]);
+    assert_bytes(&client.answer(false).body, &bytes[5..], "the body");
     let (begin, end) = wire.split_at(10);
     client.send(&[&wire, begin].concat());
-    assert!(client.answer(false).body == bytes[5..]);
+    assert_bytes(&client.answer(false).body, &bytes[5..], "the body");
     client.send(&[end, &wire, begin].concat());
     for _ in 0..2 {
-        assert!(client.answer(false).body == bytes[5..]);
+        assert_bytes(&client.answer(false).body, &bytes[5..], "the body");
     }
     client.send(end);
-    assert!(client.answer(false).body == bytes[5..]);
+    assert_bytes(&client.answer(false).body, &bytes[5..], "the body");
     server.stop();
 }
 
@@ -46,7 +47,7 @@ fn empty_lines_before_a_request_are_passed_over() {
     let mut client = Client::connect(&server);
     for _ in 0..3 {
         let wire = [&b"\r\n"[..], &get("/file", &[]), b"\r\n"].concat();
-        assert!(client.ask(&wire).body == bytes);
+        assert_bytes(&client.ask(&wire).body, &bytes, "the body");
     }
     client.send(b"\r\n\r\n\r\n\r\n\r\n\r\n");
     assert_eq!(client.answer(false).status, 400);
@@ -89,7 +90,11 @@ fn a_body_is_never_taken_for_the_next_request() {
             let status = status.iter().find(|(other, _)| *other == method);
             assert_eq!(answer.status, status.map_or(200, |(_, status)| *status));
             assert!(answer.is_kept(), "{what}");
-            assert!(client.get("/file", &[]).body == bytes, "{what} {method}");
+            assert_bytes(
+                &client.get("/file", &[]).body,
+                &bytes,
+                format_args!("{what} {method}"),
+            );
             // In two pieces, the body with the next request.
             let (head, body) = wire.split_at(wire.find("\r\n\r\n").unwrap() + 4);
             client.send(head.as_bytes());
@@ -130,7 +135,7 @@ fn a_body_that_is_not_waited_for_ends_the_connection() {
         let mut client = Client::connect(&server);
         let answer = client.ask(format!("GET /file HTTP/1.1\r\nHost: x\r\n{rest}").as_bytes());
         assert_eq!(answer.status, 200, "{what}");
-        assert!(answer.body == bytes, "{what}");
+        assert_bytes(&answer.body, &bytes, what);
         assert!(!answer.is_kept(), "{what}");
         if what == "expected" {
             client.send(INNER.as_bytes());
@@ -283,7 +288,7 @@ fn a_refusal_comes_in_its_turn() {
     ]
     .concat();
     client.stream.write_all(&wire).unwrap();
-    assert!(client.answer(false).body == bytes);
+    assert_bytes(&client.answer(false).body, &bytes, "the body");
     assert_eq!(client.answer(false).status, 404);
     assert_eq!(client.answer(false).status, 400);
     client.assert_end();

@@ -1,5 +1,6 @@
 //! The command line of the HTTP listeners.
 
+use crate::common::assert_bytes;
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -32,7 +33,7 @@ fn a_unix_socket_is_a_listener_too() {
     assert!(server.addresses.is_empty());
     let mut client = Client::new(UnixStream::connect(&socket).unwrap());
     for _ in 0..3 {
-        assert!(client.ask(&get("/file", &[])).body == bytes);
+        assert_bytes(&client.ask(&get("/file", &[])).body, &bytes, "the body");
         let part = client.ask(&get("/file", &["Range: bytes=5-6,9-9"]));
         assert_eq!(common::http::parts_of(&part).unwrap().len(), 2);
     }
@@ -49,7 +50,8 @@ fn a_unix_socket_is_a_listener_too() {
     let (code, output, error) = run(&arguments);
     assert_eq!((code, output.as_str()), (1, ""), "{error}");
     assert!(error.contains(&address), "{error}");
-    assert!(client.ask(&get("/file", &["Range: bytes=0-9"])).body == bytes[..10]);
+    let begin = client.ask(&get("/file", &["Range: bytes=0-9"]));
+    assert_bytes(&begin.body, &bytes[..10], "the body");
     drop(client);
     server.stop();
     assert!(!socket.exists(), "it is removed at the stop");
@@ -71,7 +73,7 @@ fn a_unix_socket_lives_as_long_as_its_server() {
         let server = at_path(root.path(), &socket, &["--workers", "2"]);
         assert!(is_socket());
         let mut client = Client::new(UnixStream::connect(&socket).unwrap());
-        assert!(client.ask(&get("/file", &[])).body == bytes);
+        assert_bytes(&client.ask(&get("/file", &[])).body, &bytes, "the body");
         // Killed, so that nobody removes it.
         drop(server);
         assert!(is_socket());
@@ -96,10 +98,14 @@ fn both_protocols_are_served_at_once() {
     assert_eq!(server.addresses.len(), 3);
     for address in &server.addresses[1..] {
         let stream = std::net::TcpStream::connect(address).unwrap();
-        assert!(Client::new(stream).ask(&get("/file", &[])).body == bytes);
+        assert_bytes(
+            &Client::new(stream).ask(&get("/file", &[])).body,
+            &bytes,
+            "the body",
+        );
     }
     let answer = common::ask::ask(&mut server.connect(), b"file", &[]).unwrap();
-    assert!(answer.data == bytes);
+    assert_bytes(&answer.data, &bytes, "the data");
     server.stop();
 }
 
@@ -124,7 +130,7 @@ fn the_first_index_file_that_is_there_is_sent() {
         ("/c/", third, "text/plain; charset=utf-8"),
     ] {
         let answer = client.get(target, &[]);
-        assert!(answer.body == expected, "{target}");
+        assert_bytes(&answer.body, &expected, target);
         assert_eq!(answer.field("content-type"), Some(content_type));
     }
     server.stop();
@@ -147,13 +153,13 @@ fn a_fallback_is_sent_for_what_is_not_there() {
         for target in ["/missing", "/some/route/", "/file/x", "/.hidden"] {
             let answer = client.get(target, &[]);
             assert_eq!(answer.status, status, "{option} {target}");
-            assert!(answer.body == page, "{option} {target}");
+            assert_bytes(&answer.body, &page, format_args!("{option} {target}"));
             assert_eq!(
                 answer.field("content-type"),
                 Some("text/html; charset=utf-8")
             );
             let answer = client.get(target, &["Accept-Encoding: gzip"]);
-            assert!(answer.body == packed, "{option} {target}");
+            assert_bytes(&answer.body, &packed, format_args!("{option} {target}"));
             assert_eq!(answer.field("content-encoding"), Some("gzip"));
             let head = client.ask(&request("HEAD", target, &[]));
             assert_eq!(head.status, status);
@@ -164,7 +170,7 @@ fn a_fallback_is_sent_for_what_is_not_there() {
             let part = client.get(target, &["Range: bytes=0-1"]);
             assert_eq!(part.status, if status == 200 { 206 } else { 404 });
         }
-        assert!(client.get("/file", &[]).body == file);
+        assert_bytes(&client.get("/file", &[]).body, &file, "the body");
         assert_eq!(client.get("/a%2fb", &[]).status, 400);
         assert_ne!(
             client.get("/-/missing", &[]).body,
@@ -178,7 +184,7 @@ fn a_fallback_is_sent_for_what_is_not_there() {
             "the fallback is not there either"
         );
         fs::rename(root.path().join("other"), root.path().join("errors")).unwrap();
-        assert!(client.get("/missing", &[]).body == page);
+        assert_bytes(&client.get("/missing", &[]).body, &page, "the body");
         server.stop();
     }
 }

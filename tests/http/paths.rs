@@ -1,5 +1,6 @@
 //! Paths: what is decoded, what is refused, what is hidden, and where clients are sent on to.
 
+use crate::common::assert_bytes;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -38,9 +39,9 @@ fn a_path_is_decoded_once_and_its_dots_and_slashes_count_for_nothing() {
     ] {
         let answer = client.get(target, &[]);
         assert_eq!(answer.status, 200, "{target}");
-        assert!(answer.body == bytes, "{target}");
+        assert_bytes(&answer.body, &bytes, target);
     }
-    assert!(client.get("/a/%2541", &[]).body == percent);
+    assert_bytes(&client.get("/a/%2541", &[]).body, &percent, "the body");
     for (target, status) in [
         ("/a/%41", 404),
         ("/a/A", 404),
@@ -98,7 +99,11 @@ fn names_of_any_bytes_can_be_had() {
         for _ in 0..2 {
             let answer = client.get(&format!("/{}", escaped(name)), &[]);
             assert_eq!(answer.status, 200, "{}", name.escape_ascii());
-            assert!(answer.body == bytes, "{}", name.escape_ascii());
+            assert_bytes(
+                &answer.body,
+                &bytes,
+                format_args!("{}", name.escape_ascii()),
+            );
         }
     }
     // As they are, as old clients send them.
@@ -148,7 +153,7 @@ fn a_folder_sends_on_to_its_slash_and_never_to_another_host() {
     ] {
         let answer = client.get(target, &[]);
         assert_eq!(answer.status, 200, "{target}: repeated slashes are served");
-        assert!(answer.body == page, "{target}");
+        assert_bytes(&answer.body, &page, target);
     }
     server.stop();
 }

@@ -1,6 +1,7 @@
 //! Pipelining: many requests before the first answer is read. All answers come, whole and in order,
 //! wherever a send stops.
 
+use crate::common::assert_bytes;
 use std::io::Write;
 use std::time::Duration;
 
@@ -120,7 +121,7 @@ fn a_hundred_requests_in_one_write_are_answered_in_order() {
     for _ in 0..5 {
         client.send(&wire);
         for index in 0..100 {
-            assert!(client.answer(false).body == files[index % 3], "{index}");
+            assert_bytes(&client.answer(false).body, &files[index % 3], index);
         }
     }
     server.stop();
@@ -195,7 +196,7 @@ fn more_half_requests_than_can_be_kept_are_all_answered() {
     }
     // Someone else is served meanwhile.
     let mut other = Client::connect(&server);
-    assert!(other.get("/0", &[]).body == files[0]);
+    assert_bytes(&other.get("/0", &[]).body, &files[0], "the body");
     for (index, client) in clients.iter_mut().enumerate().rev() {
         let wire = request(index + 2);
         client.send(&wire[wire.len() - 1 - index % 60..]);
@@ -207,6 +208,6 @@ fn more_half_requests_than_can_be_kept_are_all_answered() {
             assert!(joined(&answer) == expected(index + more), "{index}");
         }
     }
-    assert!(other.get("/1", &[]).body == files[1]);
+    assert_bytes(&other.get("/1", &[]).body, &files[1], "the body");
     server.stop();
 }

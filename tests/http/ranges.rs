@@ -1,5 +1,6 @@
 //! Ranges: one, several, none.
 
+use crate::common::assert_bytes;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
@@ -20,7 +21,7 @@ fn assert_range(
     let range = content_range(answer.field("content-range").unwrap());
     let expected = (first as u64, (first + size - 1) as u64, bytes.len() as u64);
     assert_eq!(range, expected, "{asked}");
-    assert!(answer.body == bytes[first..first + size], "{asked}");
+    assert_bytes(&answer.body, &bytes[first..first + size], asked);
     assert!(answer.field("etag").is_some() && answer.field("last-modified").is_some());
     let content_type = Some("application/octet-stream");
     assert_eq!(answer.field("content-type"), content_type);
@@ -81,7 +82,7 @@ fn a_range_that_counts_for_nothing_gives_the_whole_file() {
     ] {
         let answer = client.get("/file", &[field]);
         assert_eq!(answer.status, 200, "{field}");
-        assert!(answer.body == bytes, "{field}");
+        assert_bytes(&answer.body, &bytes, field);
     }
     let head = client.ask(&request("HEAD", "/file", &["Range: bytes=0-1"]));
     assert_eq!(head.status, 200, "a range is for GET alone");
@@ -138,7 +139,7 @@ fn several_ranges_come_as_parts() {
                 assert_eq!(part.last, (first + length - 1) as u64, "{asked}");
                 assert_eq!(part.size, size as u64);
                 assert_eq!(part.content_type, "text/html; charset=utf-8");
-                assert!(part.data == bytes[first..first + length], "{asked}");
+                assert_bytes(&part.data, &bytes[first..first + length], asked);
             }
         }
         // The most that are answered so.
@@ -182,7 +183,7 @@ fn a_range_can_depend_on_the_file_being_the_same() {
         } else {
             &bytes
         };
-        assert!(answer.body == expected, "{value}");
+        assert_bytes(&answer.body, expected, value);
         // Where the condition fails, a range behind the end is no fault.
         let answer = client.get("/file", &["Range: bytes=5000-", &if_range]);
         assert_eq!(answer.status, if status == 206 { 416 } else { 200 });
@@ -221,10 +222,10 @@ fn a_file_of_more_than_four_gibibytes_has_ranges_everywhere() {
         let answer = client.get("/file", &[&format!("Range: bytes={place}-{last}")]);
         let expected = format!("bytes {place}-{last}/{SIZE}");
         assert_eq!(answer.field("content-range"), Some(expected.as_str()));
-        assert!(answer.body == bytes(place), "{place}");
+        assert_bytes(&answer.body, &bytes(place), place);
     }
     let answer = client.get("/file", &["Range: bytes=-100"]);
-    assert!(answer.body == bytes(SIZE - 100));
+    assert_bytes(&answer.body, &bytes(SIZE - 100), "the body");
     let head = client.ask(&request("HEAD", "/file", &[]));
     let size = SIZE.to_string();
     assert_eq!(head.field("content-length"), Some(size.as_str()));
@@ -236,7 +237,8 @@ fn a_file_of_more_than_four_gibibytes_has_ranges_everywhere() {
         second + 99
     );
     let parts = parts_of(&client.get("/file", &[&asked])).unwrap();
-    assert!(parts[0].data == bytes(first) && parts[1].data == bytes(second));
+    assert_bytes(&parts[0].data, &bytes(first), "the first part");
+    assert_bytes(&parts[1].data, &bytes(second), "the second part");
     // A long range across the boundary.
     let from = (4_u64 << 30) - 1_000_000;
     let answer = client.get("/file", &[&format!("Range: bytes={from}-")]);

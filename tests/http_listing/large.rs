@@ -1,5 +1,6 @@
 //! Folders that are too large to be kept, many clients at once, and folders that change.
 
+use crate::common::assert_bytes;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::socket::{setsockopt, sockopt};
@@ -140,7 +141,7 @@ fn many_clients_list_at_once() {
                 assert_eq!(links(&page).len(), all.len());
             } else {
                 for _ in 0..100 {
-                    assert!(client.get("/file", &[]).body == bytes);
+                    assert_bytes(&client.get("/file", &[]).body, &bytes, "the body");
                 }
             }
         }

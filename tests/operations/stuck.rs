@@ -1,5 +1,6 @@
 //! A worker that no longer comes round: a child is replaced, with a thread the process ends.
 
+use crate::common::assert_bytes;
 use std::time::{Duration, Instant};
 
 use nix::sys::ptrace;
@@ -72,7 +73,9 @@ fn a_child_that_is_stuck_is_replaced() {
     send(Signal::SIGSTOP, stuck);
     // Also those who come meanwhile have their answers, at the latest when it is replaced.
     let answers = at_once(20, |_| Client::connect(&server).get("/file", &[]));
-    assert!(answers.iter().all(|answer| answer.body == bytes));
+    for answer in answers {
+        assert_bytes(&answer.body, &bytes, "the body");
+    }
     wait_until("another child", LIMIT, || {
         let children = server.children();
         children.len() == 2 && !children.contains(&stuck)

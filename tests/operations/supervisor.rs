@@ -1,5 +1,6 @@
 //! A small supervisor that does what systemd does: passes sockets, and is told how the server is.
 
+use crate::common::assert_bytes;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
@@ -192,7 +193,7 @@ fn a_restart_under_load_refuses_nobody() {
                 client.stream.set_read_timeout(Some(LIMIT)).unwrap();
                 let answer = client.get("/file", &["Connection: close"]);
                 assert_eq!(answer.status, 200, "{}", answer.shown());
-                assert!(answer.body == bytes);
+                assert_bytes(&answer.body, &bytes, "the body");
                 served += 1;
             }
             served
@@ -300,7 +301,8 @@ fn a_watchdog_hears_from_the_server_twice_as_often_as_it_must() {
         } else {
             let wait = Some(Duration::from_millis(700));
             told.socket.set_read_timeout(wait).unwrap();
-            assert!(told.socket.recv(&mut [0; 100]).is_err());
+            let error = told.socket.recv(&mut [0; 100]).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
         }
         server.stop();
     }
@@ -390,7 +392,8 @@ fn a_dispatcher_that_is_stuck_is_silent() {
     told.socket.set_nonblocking(true).unwrap();
     while told.socket.recv(&mut [0; 4096]).is_ok() {}
     std::thread::sleep(WATCHDOG);
-    assert!(told.socket.recv(&mut [0; 4096]).is_err());
+    let error = told.socket.recv(&mut [0; 4096]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
     server.signal(Signal::SIGCONT);
     drop(nobody_asks);
     told.socket.set_nonblocking(false).unwrap();

@@ -1,5 +1,6 @@
 //! Files that change while they are sent.
 
+use crate::common::assert_bytes;
 use crate::common::client::LARGE;
 
 use super::*;
@@ -73,7 +74,7 @@ fn a_file_that_is_replaced_is_sent_as_it_was() {
     fs::rename(root.path().join("other"), &path).unwrap();
     // Who asks now gets the new one.
     let answer = ask(&mut server.connect(), b"file", &[]).unwrap();
-    assert!(answer.data == other);
+    assert_bytes(&answer.data, &other, "the data");
     stream.shutdown(Shutdown::Write).unwrap();
     stream.read_to_end(&mut wire).unwrap();
     assert_eq!(checksum(&wire), checksum(&expected));
