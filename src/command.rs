@@ -14,7 +14,7 @@ use lexopt::prelude::*;
 use crate::limits::{BOARD, CONNECTIONS_MAX, LISTENERS_MAX, RING_MAX, WORKERS_MAX};
 
 pub use address::Address;
-use given::{Given, Setting};
+use given::{Given, OptionValue};
 pub use options::{Options, Pool};
 pub use user::UserName;
 
@@ -131,7 +131,7 @@ fn parse_options(
     with_json: bool,
 ) -> Result<Option<(Options, bool)>, String> {
     let (mut line, mut config, mut json) = (Vec::new(), None, false);
-    let setting = |name: &str, value: OsString| Setting {
+    let option_value = |name: &str, value: OsString| OptionValue {
         name: name.into(),
         value,
     };
@@ -139,17 +139,21 @@ fn parse_options(
         match argument {
             Short('h') | Long("help") => return Ok(None),
             Long("json") if with_json => json = true,
-            Value(root) if !line.iter().any(|setting: &Setting| setting.name == "root") => {
-                line.push(setting("root", root));
+            Value(root)
+                if !line
+                    .iter()
+                    .any(|option_value: &OptionValue| option_value.name == "root") =>
+            {
+                line.push(option_value("root", root));
             }
             Long(name) => {
                 let name = name.to_string();
                 if name == "config" {
                     config = Some(PathBuf::from(parser.value().map_err(told)?));
                 } else if given::has_value(&name) {
-                    line.push(setting(&name, parser.value().map_err(told)?));
+                    line.push(option_value(&name, parser.value().map_err(told)?));
                 } else if let Some((name, is_on)) = given::switch(&name) {
-                    line.push(setting(name, if is_on { "yes" } else { "no" }.into()));
+                    line.push(option_value(name, if is_on { "yes" } else { "no" }.into()));
                 } else {
                     return Err(told(Long(&name).unexpected()));
                 }
@@ -162,7 +166,7 @@ fn parse_options(
         config::read(file, &line, &mut given)?;
     }
     line.into_iter()
-        .try_for_each(|setting| given.take(setting))?;
+        .try_for_each(|option_value| given.take(option_value))?;
     given.settle().map(|options| Some((options, json)))
 }
 

@@ -125,7 +125,7 @@ pub const HTTP_EXTRA_BYTES_MAX: usize = 2 * KIB;
 pub const HTTP_GENERATED_BYTES_MAX: usize =
     HTTP_EXTRA_BYTES_MAX + HTTP_TARGET_BYTES_MAX + 3 * PATH_MAX + 4 * KIB;
 /// HTTP clients that are told at once that there is no place for them.
-pub const TURNED_AWAY_MAX: usize = 16;
+pub const OVERFLOW_MAX: usize = 16;
 /// Seconds after which a client that found no place should try again.
 pub const RETRY_AFTER_S: u32 = 5;
 /// Ranges of one answer.
@@ -168,7 +168,7 @@ pub const FAILED_REST_MS: u64 = 5_000;
 /// have not.
 pub const EJECT_MS: u64 = 2_000;
 /// How often it is looked whether workers that hold clients come round.
-pub const PULSE_MS: u64 = 1_000;
+pub const WATCHDOG_MS: u64 = 1_000;
 /// A worker that was called and has not come round for so long is stuck.
 pub const STUCK_MS: u64 = 8_000;
 /// How long workers may take to end once nothing is left to do.
@@ -188,7 +188,7 @@ pub const fn parent_descriptors(workers: usize) -> usize {
     sum += 2 * workers; // both ends of every pair
     sum += 2; // a pair in the making
     sum += RING_MAX + 1; // the waiting, and the one just accepted
-    sum += TURNED_AWAY_MAX;
+    sum += OVERFLOW_MAX;
     sum += workers * BOARD.untaken_max; // back from a worker that died
     sum
 }
@@ -216,7 +216,7 @@ pub const fn thread_pool_descriptors(workers: usize, per_worker: usize) -> usize
     sum += 3; // who may ask for something, who does, what tells of mounts
     sum += LISTENERS_MAX;
     sum += RING_MAX + 1; // the waiting, and the one just accepted
-    sum += TURNED_AWAY_MAX;
+    sum += OVERFLOW_MAX;
     sum += workers * 4; // each one's epoll, bell, pushed file, watcher of the cache
     sum += max(BOARD.cached_files, workers * CACHE_WAYS); // the cache, shared by all
     sum += workers * per_worker * 2; // sockets, also those in the queue, and the files they are sent

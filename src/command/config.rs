@@ -6,7 +6,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
-use super::given::{Given, Setting, is_for_file, may_be_repeated};
+use super::given::{Given, OptionValue, is_for_file, may_be_repeated};
 use crate::limits::CONFIG_BYTES_MAX;
 use crate::sys::Errno;
 
@@ -14,28 +14,31 @@ use crate::sys::Errno;
 ///
 /// # Errors
 /// One line that names file and line, and says what is wrong.
-pub(super) fn read(file: &Path, line: &[Setting], given: &mut Given) -> Result<(), String> {
+pub(super) fn read(file: &Path, line: &[OptionValue], given: &mut Given) -> Result<(), String> {
     let shown = file.display();
     let bytes = bytes_of(file).map_err(|reason| format!("--config {shown}: {reason}"))?;
     // Some editors begin a file with a mark of its encoding.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     for (index, text) in bytes.split(|byte| *byte == b'\n').enumerate() {
         let at = |reason: String| format!("{shown}:{}: {reason}", index + 1);
-        let Some(setting) = setting(text.trim_ascii()).map_err(at)? else {
+        let Some(option_value) = option_value(text.trim_ascii()).map_err(at)? else {
             continue;
         };
-        if !line.iter().any(|other| other.name == setting.name) {
+        if !line.iter().any(|other| other.name == option_value.name) {
             // On the command line the last one counts; in a file one of them was forgotten.
-            if !may_be_repeated(&setting.name)
-                && let Some(first) = given.origin(&setting.name)
+            if !may_be_repeated(&option_value.name)
+                && let Some(first) = given.origin(&option_value.name)
             {
-                return Err(at(format!("{}: is there already: {first}", setting.name)));
+                return Err(at(format!(
+                    "{}: is there already: {first}",
+                    option_value.name
+                )));
             }
             given
                 .origins
-                .push((setting.name.clone(), at(String::new())));
+                .push((option_value.name.clone(), at(String::new())));
             given
-                .take(setting)
+                .take(option_value)
                 .map_err(|reason| at(reason.trim_start_matches('-').into()))?;
         }
     }
@@ -60,7 +63,7 @@ fn bytes_of(file: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// The option of a line without blanks at its ends; `None` for a blank line or a comment.
-fn setting(line: &[u8]) -> Result<Option<Setting>, String> {
+fn option_value(line: &[u8]) -> Result<Option<OptionValue>, String> {
     if line.is_empty() || line.starts_with(b"#") {
         return Ok(None);
     }
@@ -82,7 +85,7 @@ fn setting(line: &[u8]) -> Result<Option<Setting>, String> {
     if value.is_empty() {
         return Err(format!("{name}: has no value"));
     }
-    Ok(Some(Setting {
+    Ok(Some(OptionValue {
         name: name.into(),
         value: OsString::from_vec(value.to_vec()),
     }))
@@ -95,8 +98,8 @@ mod tests {
     #[test]
     fn a_line_is_an_option_or_counts_for_nothing() {
         let read = |line: &str| {
-            let setting = setting(line.as_bytes().trim_ascii()).unwrap()?;
-            Some((setting.name, setting.value.into_string().unwrap()))
+            let option_value = option_value(line.as_bytes().trim_ascii()).unwrap()?;
+            Some((option_value.name, option_value.value.into_string().unwrap()))
         };
         let pair = |name: &str, value: &str| Some((name.to_string(), value.to_string()));
         for (line, expected) in [
@@ -118,7 +121,7 @@ mod tests {
             "json = yes",
             "config = x",
         ] {
-            assert!(setting(wrong.as_bytes()).is_err(), "{wrong}");
+            assert!(option_value(wrong.as_bytes()).is_err(), "{wrong}");
         }
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn is_for_file(name: &str) -> bool {
 }
 
 /// One option as it is given.
-pub(super) struct Setting {
+pub(super) struct OptionValue {
     /// Its name without hyphens; `root` for ROOT.
     pub(super) name: String,
     /// Its value; that of a switch is yes or no.
@@ -115,8 +115,8 @@ impl Given {
     ///
     /// # Errors
     /// One line that begins with the option and says what is wrong.
-    pub(super) fn take(&mut self, setting: Setting) -> Result<(), String> {
-        let Setting { name, value } = setting;
+    pub(super) fn take(&mut self, option_value: OptionValue) -> Result<(), String> {
+        let OptionValue { name, value } = option_value;
         let option = &format!("--{name}")[..];
         match &name[..] {
             "root" => self.root = Some(PathBuf::from(value)),

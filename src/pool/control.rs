@@ -35,19 +35,19 @@ impl Control {
         }
     }
 
-    /// Its events, edge-triggered, mean [`Control::call`].
+    /// Its events, edge-triggered, mean [`Control::on_connect`].
     pub(super) fn listener(&self) -> &Descriptor {
         &self.listener
     }
 
     /// Somebody wants to ask.
-    pub(super) fn call(&mut self) {
+    pub(super) fn on_connect(&mut self) {
         self.is_called = true;
     }
 
     /// Takes the next one who asks and may, when the one before has been answered: root, and the user
     /// whom the server runs as. True when the root is to be let go, once for each.
-    pub(super) fn take(&mut self, now_ms: u64) -> bool {
+    pub(super) fn poll_request(&mut self, now_ms: u64) -> bool {
         while self.is_called && !self.asker.is_open() {
             match sys::accept_local(&self.listener) {
                 Ok((asker, user)) if user == 0 || user == sys::ids().user => {
@@ -91,7 +91,7 @@ impl Control {
 
     /// Answers with the root's path and whether all workers have let go of it, once they have, or after
     /// the time for it.
-    pub(super) fn settle(&mut self, have_let_go: bool, path: &[u8], now_ms: u64) {
+    pub(super) fn answer_if_due(&mut self, have_let_go: bool, path: &[u8], now_ms: u64) {
         if !have_let_go && now_ms < self.until_ms {
             return;
         }
@@ -109,7 +109,7 @@ impl Control {
         self.asker.close();
     }
 
-    /// When [`Control::take`] and [`Control::settle`] have to come again.
+    /// When [`Control::poll_request`] and [`Control::answer_if_due`] have to come again.
     pub(super) fn next_ms(&self, now_ms: u64) -> Option<u64> {
         self.asker.is_open().then_some(now_ms + RETRY_MS)
     }
@@ -154,28 +154,34 @@ mod tests {
     #[test]
     fn a_request_is_answered_once_the_workers_have_let_go() {
         let (mut control, name) = control("whole");
-        assert!(!control.take(1000) && control.next_ms(1000).is_none());
+        assert!(!control.poll_request(1000) && control.next_ms(1000).is_none());
         let mut one = asker(&name, b"\0/srv");
-        assert!(!control.take(1000), "no event has told of it");
-        control.call();
-        assert!(!control.take(1000) && !control.is_asked(), "not whole");
+        assert!(!control.poll_request(1000), "no event has told of it");
+        control.on_connect();
+        assert!(
+            !control.poll_request(1000) && !control.is_asked(),
+            "not whole"
+        );
         assert_eq!(control.next_ms(1000), Some(1000 + RETRY_MS));
         end(&one);
-        assert!(control.take(1001) && control.is_asked());
-        assert!(!control.take(1001), "once for each");
+        assert!(control.poll_request(1001) && control.is_asked());
+        assert!(!control.poll_request(1001), "once for each");
         let mut two = asker(&name, b"");
         end(&two);
-        control.call();
-        assert!(!control.take(1002), "the first one waits for its answer");
-        control.settle(false, b"/srv/card", 1000 + EJECT_MS - 1);
+        control.on_connect();
+        assert!(
+            !control.poll_request(1002),
+            "the first one waits for its answer"
+        );
+        control.answer_if_due(false, b"/srv/card", 1000 + EJECT_MS - 1);
         assert_eq!(answer(&mut one), None);
-        control.settle(true, b"/srv/card", 1000 + EJECT_MS - 1);
+        control.answer_if_due(true, b"/srv/card", 1000 + EJECT_MS - 1);
         assert_eq!(answer(&mut one).unwrap(), "gone /srv/card");
         assert!(!control.is_asked());
-        assert!(control.take(1100), "now the second one");
-        control.settle(false, b"/srv/card", 1100 + EJECT_MS);
+        assert!(control.poll_request(1100), "now the second one");
+        control.answer_if_due(false, b"/srv/card", 1100 + EJECT_MS);
         assert_eq!(answer(&mut two).unwrap(), "held /srv/card");
-        assert!(!control.take(1200) && control.next_ms(1200).is_none());
+        assert!(!control.poll_request(1200) && control.next_ms(1200).is_none());
     }
 
     #[test]
@@ -186,15 +192,15 @@ mod tests {
         let mut slow = asker(&name, b"\0/srv");
         let mut long = asker(&name, &[b'x'; REQUEST_BYTES_MAX + 1]);
         end(&long);
-        control.call();
-        assert!(!control.take(1000));
+        control.on_connect();
+        assert!(!control.poll_request(1000));
         assert_eq!(answer(&mut other).unwrap(), "other");
-        assert!(!control.take(2000));
-        assert!(!control.take(2000 + EJECT_MS - 1));
+        assert!(!control.poll_request(2000));
+        assert!(!control.poll_request(2000 + EJECT_MS - 1));
         assert_eq!(answer(&mut slow), None);
-        assert!(!control.take(2000 + EJECT_MS));
+        assert!(!control.poll_request(2000 + EJECT_MS));
         assert_eq!(answer(&mut slow).unwrap(), "");
-        assert!(!control.take(3000 + EJECT_MS));
+        assert!(!control.poll_request(3000 + EJECT_MS));
         assert_ne!(answer(&mut long), Some("other".into()));
         assert!(control.next_ms(0).is_none());
     }

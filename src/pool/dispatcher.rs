@@ -149,7 +149,7 @@ impl<P: WorkerPool> Dispatcher<P> {
     fn take_event(&mut self, token: u64) -> bool {
         match token {
             SIGNALS_TOKEN => return self.take_signals(),
-            CONTROL_TOKEN => self.equipment.control.call(),
+            CONTROL_TOKEN => self.equipment.control.on_connect(),
             MOUNTS_TOKEN => self.equipment.root_monitor.check_soon(),
             listener if listener < SIGNALS_TOKEN => {
                 let DispatcherState { ring, tickets, .. } = &mut self.state;
@@ -181,7 +181,7 @@ impl<P: WorkerPool> Dispatcher<P> {
     fn look_after_root(&mut self, now_ms: u64) {
         let gauges = self.state.gauges;
         let has_changed = self.equipment.root_monitor.check(gauges, now_ms);
-        let is_ejected = self.equipment.control.take(now_ms)
+        let is_ejected = self.equipment.control.poll_request(now_ms)
             && self.equipment.root_monitor.eject(gauges, now_ms);
         if has_changed || is_ejected {
             self.pool.wake_all();
@@ -190,7 +190,7 @@ impl<P: WorkerPool> Dispatcher<P> {
             let generation = self.equipment.root_monitor.generation();
             let have_followed = (0..self.pool.workers())
                 .all(|worker| gauges.acked_root_generation(worker) == generation);
-            self.equipment.control.settle(
+            self.equipment.control.answer_if_due(
                 have_followed,
                 self.equipment.root_monitor.path(),
                 now_ms,
@@ -265,7 +265,7 @@ impl<P: WorkerPool> Dispatcher<P> {
 
     /// Tells HTTP clients that have waited too long, or wait for a server that stops, to come later.
     fn answer_overflow(&mut self, now_ms: u64) {
-        self.equipment.overflow.tend(now_ms);
+        self.equipment.overflow.discard_rest(now_ms);
         let least_ms = if self.state.is_draining() {
             0
         } else {
@@ -292,7 +292,7 @@ impl<P: WorkerPool> Dispatcher<P> {
             }
             let waiting = found.expect("the index is that of a client");
             tickets.take_back(waiting.ticket);
-            self.equipment.overflow.turn_away(waiting.socket, now_ms);
+            self.equipment.overflow.respond(waiting.socket, now_ms);
         }
     }
 

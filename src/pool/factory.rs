@@ -12,10 +12,10 @@ use crate::limits::{BOARD, EXIT_MS, QUEUE_CAPACITY, TICKETS_MAX, WORKERS_MAX};
 use crate::link::{IdleMode, Job, Order, PoolLink};
 use crate::sys::{self, Bell, Descriptor, Errno};
 
-type Floor = State<Job, QUEUE_CAPACITY, TICKETS_MAX>;
+type HandoverState = State<Job, QUEUE_CAPACITY, TICKETS_MAX>;
 
 /// The hand-over of jobs to threads.
-pub type Shared = Handover<Job, Condition<Floor>, Doorbells, QUEUE_CAPACITY, TICKETS_MAX>;
+pub type Shared = Handover<Job, Condition<HandoverState>, Doorbells, QUEUE_CAPACITY, TICKETS_MAX>;
 
 /// The standard library's lock and condition.
 pub struct Condition<T> {

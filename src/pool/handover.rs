@@ -261,7 +261,7 @@ where
     }
 
     /// Wakes a worker that waits in its epoll, for nothing but that it comes round.
-    pub fn call_round(&self, worker: usize) {
+    pub fn wake_worker(&self, worker: usize) {
         self.bells.ring_worker(worker);
     }
 
@@ -287,24 +287,24 @@ where
         self.ring_those_who_wait();
     }
 
-    /// Tells every worker to leave. One of two cases in which all are woken.
+    /// Tells every worker to leave. This and [`Handover::wake_all`] are the cases in which all are woken.
     pub fn close(&self) {
         let mut state = self.monitor.lock();
         state.closed = true;
-        self.wake_all(state);
+        self.wake_everybody(state);
     }
 
-    /// Lets every worker come round. The other case.
-    pub fn call_all(&self) {
+    /// Lets every worker have a round soon, also those that sleep.
+    pub fn wake_all(&self) {
         let mut state = self.monitor.lock();
         let workers = state.workers;
         for seat in &mut state.seats[..workers] {
             seat.look = true;
         }
-        self.wake_all(state);
+        self.wake_everybody(state);
     }
 
-    fn wake_all(&self, mut state: M::Guard<'_>) {
+    fn wake_everybody(&self, mut state: M::Guard<'_>) {
         let signals = state.sleepers - state.signals;
         state.signals = state.sleepers;
         drop(state);

@@ -2,12 +2,12 @@
 //! few slots of the dispatcher's own, so that no client loses a place for it.
 
 use crate::http::HttpConfig;
-use crate::limits::{BOARD, HTTP_GENERATED_BYTES_MAX, HTTP_HEAD_BYTES_MAX, TURNED_AWAY_MAX};
+use crate::limits::{BOARD, HTTP_GENERATED_BYTES_MAX, HTTP_HEAD_BYTES_MAX, OVERFLOW_MAX};
 use crate::sys::{self, Descriptor, Errno};
 use crate::worker;
 
 /// A client that has its answer and has yet to read it. All zeroes is a free place.
-struct Leaving {
+struct Lingering {
     socket: Descriptor,
     until_ms: u64,
     discarded: usize,
@@ -15,7 +15,7 @@ struct Leaving {
 
 /// The responder and its places.
 pub struct OverflowResponder {
-    leaving: [Leaving; TURNED_AWAY_MAX],
+    lingering: [Lingering; OVERFLOW_MAX],
     http_config: &'static HttpConfig,
     clock_floor_s: u64,
 }
@@ -24,31 +24,31 @@ impl OverflowResponder {
     /// One without clients, which answers as these say.
     #[must_use]
     pub fn new(http_config: &'static HttpConfig, clock_floor_s: u64) -> Self {
-        const FREE: Leaving = Leaving {
+        const FREE: Lingering = Lingering {
             socket: Descriptor::NONE,
             until_ms: 0,
             discarded: 0,
         };
         Self {
-            leaving: [FREE; TURNED_AWAY_MAX],
+            lingering: [FREE; OVERFLOW_MAX],
             http_config,
             clock_floor_s,
         }
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.leaving.iter().any(|place| !place.socket.is_open())
+        self.lingering.iter().any(|place| !place.socket.is_open())
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.leaving.iter().all(|place| !place.socket.is_open())
+        self.lingering.iter().all(|place| !place.socket.is_open())
     }
 
     /// Answers a client that the server has no place for. One that has asked for nothing yet is
     /// closed without a word.
-    pub(super) fn turn_away(&mut self, mut socket: Descriptor, now_ms: u64) {
+    pub(super) fn respond(&mut self, mut socket: Descriptor, now_ms: u64) {
         let free = self
-            .leaving
+            .lingering
             .iter_mut()
             .find(|place| !place.socket.is_open());
         let place = free.expect("the caller has asked whether there is room");
@@ -67,7 +67,7 @@ impl OverflowResponder {
         // It is the first thing that is sent on this socket, so there is room for all of it.
         let _ = sys::send(socket.raw(), &answer[..made], false);
         sys::shutdown_write(socket.raw());
-        *place = Leaving {
+        *place = Lingering {
             socket,
             until_ms: now_ms + BOARD.linger_ms,
             discarded: 0,
@@ -75,10 +75,10 @@ impl OverflowResponder {
     }
 
     /// Reads what the clients still send, so that no reset eats their answers, until they close.
-    pub(super) fn tend(&mut self, now_ms: u64) {
+    pub(super) fn discard_rest(&mut self, now_ms: u64) {
         let mut room = [0; 4096];
         for place in self
-            .leaving
+            .lingering
             .iter_mut()
             .filter(|place| place.socket.is_open())
         {
@@ -116,7 +116,7 @@ mod tests {
     fn turned_away(responder: &mut OverflowResponder, sent: &[u8], now_ms: u64) -> UnixStream {
         let (socket, mut client) = connection();
         client.write_all(sent).unwrap();
-        responder.turn_away(socket, now_ms);
+        responder.respond(socket, now_ms);
         client
     }
 
@@ -140,11 +140,11 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
         assert!(answer.contains("\r\nRetry-After: "), "{answer}");
         // It may still send, and has its time to read.
-        responder.tend(1000 + BOARD.linger_ms - 1);
+        responder.discard_rest(1000 + BOARD.linger_ms - 1);
         assert!(!is_closed(&mut client));
-        responder.tend(1000 + BOARD.linger_ms - 1);
+        responder.discard_rest(1000 + BOARD.linger_ms - 1);
         assert!(!responder.is_idle());
-        responder.tend(1000 + BOARD.linger_ms);
+        responder.discard_rest(1000 + BOARD.linger_ms);
         assert!(responder.is_idle() && is_closed(&mut client));
     }
 
@@ -162,17 +162,17 @@ mod tests {
         let mut responder = responder();
         let client = turned_away(&mut responder, REQUEST, 1000);
         drop(client);
-        responder.tend(1000);
+        responder.discard_rest(1000);
         assert!(responder.is_idle());
         let mut client = turned_away(&mut responder, REQUEST, 1000);
         let mut sent = 0;
         while sent < BOARD.linger_bytes {
-            sent += client.write(&[0; 1000]).unwrap();
-            responder.tend(1000);
+            sent += client.write(&[0; 1024]).unwrap();
+            responder.discard_rest(1000);
         }
         assert!(!responder.is_idle(), "as much as it may");
         client.write_all(b"more").unwrap();
-        responder.tend(1000);
+        responder.discard_rest(1000);
         assert!(responder.is_idle());
     }
 
@@ -180,13 +180,13 @@ mod tests {
     fn there_is_room_for_so_many() {
         let mut responder = responder();
         let mut clients = Vec::new();
-        for _ in 0..TURNED_AWAY_MAX {
+        for _ in 0..OVERFLOW_MAX {
             assert!(responder.has_room());
             clients.push(turned_away(&mut responder, REQUEST, 1000));
         }
         assert!(!responder.has_room());
         drop(clients.swap_remove(3));
-        responder.tend(1000);
+        responder.discard_rest(1000);
         assert!(responder.has_room() && !responder.is_idle());
     }
 }

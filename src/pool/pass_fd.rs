@@ -14,7 +14,7 @@ use crate::sys::{self, Descriptor, Errno};
 const JOBS: u8 = 1;
 const GIVE_WAY: u8 = 2;
 const DRAIN: u8 = 3;
-const LOOK: u8 = 4;
+const WAKE: u8 = 4;
 const ENDED: u8 = 5;
 
 const JOB_BYTES: usize = 21;
@@ -51,8 +51,8 @@ pub(super) fn send_drain(pair: &Descriptor) -> Result<(), Errno> {
 }
 
 /// Wakes a child, so that it comes round.
-pub(super) fn send_look(pair: &Descriptor) -> Result<(), Errno> {
-    sys::send_message(pair.raw(), &[LOOK], &[])
+pub(super) fn send_wake(pair: &Descriptor) -> Result<(), Errno> {
+    sys::send_message(pair.raw(), &[WAKE], &[])
 }
 
 /// Takes an order from a pair: what a child does, and the parent from the end of a dead one.
@@ -82,7 +82,7 @@ pub(super) fn receive_order(pair: &Descriptor) -> Result<Order, Errno> {
         }
         GIVE_WAY => Ok(Order::GiveWay),
         DRAIN => Ok(Order::Drain),
-        LOOK => Ok(Order::Wake),
+        WAKE => Ok(Order::Wake),
         other => panic!("order {other} on a pair"),
     }
 }
@@ -212,7 +212,7 @@ mod tests {
         assert!(matches!(child.receive(), Ok(Order::Nothing)));
         send_give_way(&parent).unwrap();
         send_drain(&parent).unwrap();
-        send_look(&parent).unwrap();
+        send_wake(&parent).unwrap();
         assert!(matches!(child.receive(), Ok(Order::GiveWay)));
         assert!(matches!(child.receive(), Ok(Order::Drain)));
         assert!(matches!(child.receive(), Ok(Order::Wake)));
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn a_pair_that_is_full_refuses() {
         let (parent, mut child) = pair();
-        while send_look(&parent).is_ok() {}
+        while send_wake(&parent).is_ok() {}
         assert_eq!(send_give_way(&parent), Err(Errno::EAGAIN));
         let (job, _client) = job(1, Protocol::Http);
         assert_eq!(send_jobs(&parent, &[job]), Err(Errno::EAGAIN));

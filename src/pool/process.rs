@@ -222,7 +222,7 @@ impl WorkerPool for ProcessPool {
     fn wake_all(&mut self) {
         for data in self.data.iter().filter(|data| data.pid != 0) {
             // One whose pair is full has enough to wake up for.
-            let _ = pass_fd::send_look(&data.fd);
+            let _ = pass_fd::send_wake(&data.fd);
         }
     }
 

@@ -67,7 +67,7 @@ impl WorkerPool for ThreadPool {
     /// A thread does not die alone: one that is stuck ends the process, for who watches over it to
     /// start it again.
     fn maintain(&mut self, state: &mut DispatcherState, now_ms: u64) {
-        if !self.watchdog.is_time(now_ms) {
+        if !self.watchdog.begin_check(now_ms) {
             return;
         }
         let shared = self.factory.shared();
@@ -76,8 +76,8 @@ impl WorkerPool for ThreadPool {
                 .watchdog
                 .check(state.gauges, worker, shared.is_busy(worker))
             {
-                Verdict::Well => {}
-                Verdict::Call => shared.call_round(worker),
+                Verdict::Alive => {}
+                Verdict::Wake => shared.wake_worker(worker),
                 Verdict::Stuck => {
                     log::error!(
                         "worker {worker} is stuck: not one round in {STUCK_MS} ms; the server ends"
@@ -146,7 +146,7 @@ impl WorkerPool for ThreadPool {
     }
 
     fn wake_all(&mut self) {
-        self.factory.shared().call_all();
+        self.factory.shared().wake_all();
     }
 
     fn drain(&mut self) {
@@ -165,7 +165,7 @@ mod tests {
 
     use super::super::doubles::{state, wait, waiting};
     use super::*;
-    use crate::limits::PULSE_MS;
+    use crate::limits::WATCHDOG_MS;
     use crate::link::{IdleMode, Order, PoolLink, Protocol};
 
     /// There is one factory in a process, so this is one test: two workers of three places each, and a
@@ -254,7 +254,7 @@ mod tests {
 
     fn watch(pool: &mut ThreadPool, state: &mut DispatcherState, links: &[ThreadLink; 2]) {
         pool.maintain(state, 1_000_000);
-        assert_eq!(pool.maintain_ms(), Some(1_000_000 + PULSE_MS));
+        assert_eq!(pool.maintain_ms(), Some(1_000_000 + WATCHDOG_MS));
         for link in links {
             // It was called, for it has had no round since it has something to do.
             let mut bytes = [0; 8];
@@ -265,7 +265,7 @@ mod tests {
         for worker in 0..2 {
             state.gauges.heartbeat(worker);
         }
-        pool.maintain(state, 1_000_000 + PULSE_MS);
+        pool.maintain(state, 1_000_000 + WATCHDOG_MS);
         let mut bytes = [0; 8];
         let read = nix::unistd::read(sys::borrow(links[0].descriptor()), &mut bytes);
         assert_eq!(

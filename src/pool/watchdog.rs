@@ -1,7 +1,7 @@
 //! Whether the workers still come round: one that does not, though it was called, is stuck.
 
 use crate::gauge::Gauges;
-use crate::limits::{PULSE_MS, STUCK_MS, WORKERS_MAX};
+use crate::limits::{STUCK_MS, WATCHDOG_MS, WORKERS_MAX};
 
 /// What was last seen of one worker. All zeroes is nothing.
 #[derive(Clone, Copy)]
@@ -21,9 +21,9 @@ pub(super) struct Watchdog {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
     /// Nothing.
-    Well,
+    Alive,
     /// It may only be waiting: wake it, so that it comes round.
-    Call,
+    Wake,
     /// It was called long ago.
     Stuck,
 }
@@ -42,15 +42,15 @@ impl Watchdog {
 
     /// When they have to be felt next.
     pub(super) fn next_ms(&self) -> u64 {
-        self.checked_ms + PULSE_MS
+        self.checked_ms + WATCHDOG_MS
     }
 
     /// Begins to check them, if it is time.
-    pub(super) fn is_time(&mut self, now_ms: u64) -> bool {
+    pub(super) fn begin_check(&mut self, now_ms: u64) -> bool {
         if now_ms < self.next_ms() {
             return false;
         }
-        if now_ms >= self.checked_ms + 2 * PULSE_MS {
+        if now_ms >= self.checked_ms + 2 * WATCHDOG_MS {
             // This process did not come round itself: it was stopped, or had nothing to do.
             self.all
                 .iter_mut()
@@ -67,7 +67,7 @@ impl Watchdog {
         let rounds = gauges.heartbeats(worker);
         if rounds != heartbeat.rounds || !is_busy {
             (heartbeat.rounds, heartbeat.called_ms) = (rounds, 0);
-            return Verdict::Well;
+            return Verdict::Alive;
         }
         if heartbeat.called_ms == 0 {
             heartbeat.called_ms = now_ms;
@@ -76,7 +76,7 @@ impl Watchdog {
             heartbeat.called_ms = 0;
             return Verdict::Stuck;
         }
-        Verdict::Call
+        Verdict::Wake
     }
 }
 
@@ -91,47 +91,51 @@ mod tests {
         let mut now_ms = 100_000;
         let mut check = |watchdog: &mut Watchdog, passed_ms, is_busy| {
             now_ms += passed_ms;
-            assert!(watchdog.is_time(now_ms));
+            assert!(watchdog.begin_check(now_ms));
             watchdog.check(gauges, 1, is_busy)
         };
         for round in 0..3 {
             assert_eq!(
-                check(&mut watchdog, PULSE_MS, true),
-                Verdict::Call,
+                check(&mut watchdog, WATCHDOG_MS, true),
+                Verdict::Wake,
                 "{round}"
             );
             gauges.heartbeat(1);
-            assert_eq!(check(&mut watchdog, PULSE_MS, true), Verdict::Well);
+            assert_eq!(check(&mut watchdog, WATCHDOG_MS, true), Verdict::Alive);
         }
-        for _ in 0..2 * STUCK_MS / PULSE_MS {
-            assert_eq!(check(&mut watchdog, PULSE_MS, false), Verdict::Well, "idle");
+        for _ in 0..2 * STUCK_MS / WATCHDOG_MS {
+            assert_eq!(
+                check(&mut watchdog, WATCHDOG_MS, false),
+                Verdict::Alive,
+                "idle"
+            );
         }
-        for _ in 0..STUCK_MS / PULSE_MS {
-            assert_eq!(check(&mut watchdog, PULSE_MS, true), Verdict::Call);
+        for _ in 0..STUCK_MS / WATCHDOG_MS {
+            assert_eq!(check(&mut watchdog, WATCHDOG_MS, true), Verdict::Wake);
         }
         // The dispatcher itself was stopped: everybody is called anew.
-        assert_eq!(check(&mut watchdog, 10 * STUCK_MS, true), Verdict::Call);
-        for _ in 1..STUCK_MS / PULSE_MS {
-            assert_eq!(check(&mut watchdog, PULSE_MS, true), Verdict::Call);
+        assert_eq!(check(&mut watchdog, 10 * STUCK_MS, true), Verdict::Wake);
+        for _ in 1..STUCK_MS / WATCHDOG_MS {
+            assert_eq!(check(&mut watchdog, WATCHDOG_MS, true), Verdict::Wake);
         }
-        assert_eq!(check(&mut watchdog, PULSE_MS, true), Verdict::Stuck);
+        assert_eq!(check(&mut watchdog, WATCHDOG_MS, true), Verdict::Stuck);
     }
 
     #[test]
     fn a_check_is_due_once_in_its_time() {
         let gauges = Gauges::new().unwrap();
         let mut watchdog = Watchdog::new();
-        assert!(watchdog.is_time(50_000));
-        assert_eq!(watchdog.next_ms(), 50_000 + PULSE_MS);
-        assert!(!watchdog.is_time(50_000 + PULSE_MS - 1));
-        assert_eq!(watchdog.next_ms(), 50_000 + PULSE_MS);
-        assert_eq!(watchdog.check(gauges, 0, true), Verdict::Call);
+        assert!(watchdog.begin_check(50_000));
+        assert_eq!(watchdog.next_ms(), 50_000 + WATCHDOG_MS);
+        assert!(!watchdog.begin_check(50_000 + WATCHDOG_MS - 1));
+        assert_eq!(watchdog.next_ms(), 50_000 + WATCHDOG_MS);
+        assert_eq!(watchdog.check(gauges, 0, true), Verdict::Wake);
         // One that comes late, but not twice as late, has seen all of the time.
-        for _ in 0..STUCK_MS / (2 * PULSE_MS - 1) {
-            assert!(watchdog.is_time(watchdog.next_ms() + PULSE_MS - 1));
-            assert_eq!(watchdog.check(gauges, 0, true), Verdict::Call);
+        for _ in 0..STUCK_MS / (2 * WATCHDOG_MS - 1) {
+            assert!(watchdog.begin_check(watchdog.next_ms() + WATCHDOG_MS - 1));
+            assert_eq!(watchdog.check(gauges, 0, true), Verdict::Wake);
         }
-        assert!(watchdog.is_time(watchdog.next_ms() + PULSE_MS - 1));
+        assert!(watchdog.begin_check(watchdog.next_ms() + WATCHDOG_MS - 1));
         assert_eq!(watchdog.check(gauges, 0, true), Verdict::Stuck);
     }
 
@@ -139,17 +143,17 @@ mod tests {
     fn each_worker_is_watched_by_itself() {
         let gauges = Gauges::new().unwrap();
         let mut watchdog = Watchdog::new();
-        for round in 1..=STUCK_MS / PULSE_MS {
-            assert!(watchdog.is_time(round * PULSE_MS));
-            assert_eq!(watchdog.check(gauges, 0, true), Verdict::Call);
+        for round in 1..=STUCK_MS / WATCHDOG_MS {
+            assert!(watchdog.begin_check(round * WATCHDOG_MS));
+            assert_eq!(watchdog.check(gauges, 0, true), Verdict::Wake);
             gauges.heartbeat(1);
-            assert_eq!(watchdog.check(gauges, 1, true), Verdict::Well);
+            assert_eq!(watchdog.check(gauges, 1, true), Verdict::Alive);
         }
-        assert!(watchdog.is_time(STUCK_MS + PULSE_MS));
-        assert_eq!(watchdog.check(gauges, 1, true), Verdict::Call);
+        assert!(watchdog.begin_check(STUCK_MS + WATCHDOG_MS));
+        assert_eq!(watchdog.check(gauges, 1, true), Verdict::Wake);
         assert_eq!(watchdog.check(gauges, 0, true), Verdict::Stuck);
         // Who takes its place has all of the time again.
-        assert!(watchdog.is_time(STUCK_MS + 2 * PULSE_MS));
-        assert_eq!(watchdog.check(gauges, 0, true), Verdict::Call);
+        assert!(watchdog.begin_check(STUCK_MS + 2 * WATCHDOG_MS));
+        assert_eq!(watchdog.check(gauges, 0, true), Verdict::Wake);
     }
 }

@@ -151,7 +151,7 @@ impl<'a> Main<'a> {
             }
         }
         if course.calls_all {
-            shared.call_all();
+            shared.wake_all();
             let has_looked = |looked: &Mutex<bool>| *looked.lock().unwrap();
             while !self.world.looked.iter().all(has_looked) {
                 self.wait();

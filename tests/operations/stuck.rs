@@ -7,7 +7,7 @@ use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use trainyard::limits::{PULSE_MS, STUCK_MS};
+use trainyard::limits::{STUCK_MS, WATCHDOG_MS};
 
 use super::common::client::{large_file, stopped_reader};
 use super::common::http::{Client, get, old_file};
@@ -83,7 +83,7 @@ fn a_child_that_is_stuck_is_replaced() {
     let took = start.elapsed();
     assert!(took >= Duration::from_millis(STUCK_MS), "{took:?}");
     assert!(
-        took < Duration::from_millis(STUCK_MS + 10 * PULSE_MS),
+        took < Duration::from_millis(STUCK_MS + 10 * WATCHDOG_MS),
         "{took:?}"
     );
     assert!(server.children().contains(&well));
@@ -106,19 +106,19 @@ fn who_is_stopped_all_at_once_is_not_stuck() {
     let server = Server::http(root.path(), &["--workers", "2"]);
     let mut kept = clients(&server);
     // Long enough for them to be called once, if their rest is taken for one.
-    std::thread::sleep(Duration::from_millis(3 * PULSE_MS));
+    std::thread::sleep(Duration::from_millis(3 * WATCHDOG_MS));
     let mut all = server.children();
     all.push(server.pid());
     all.iter()
         .for_each(|process| send(Signal::SIGSTOP, *process));
-    std::thread::sleep(Duration::from_millis(STUCK_MS + 2 * PULSE_MS));
+    std::thread::sleep(Duration::from_millis(STUCK_MS + 2 * WATCHDOG_MS));
     // The parent first: it has a moment in which nobody else comes round.
     while let Some(process) = all.pop() {
         send(Signal::SIGCONT, process);
         std::thread::sleep(Duration::from_millis(100));
     }
     drop(nobody_asks);
-    std::thread::sleep(Duration::from_millis(3 * PULSE_MS));
+    std::thread::sleep(Duration::from_millis(3 * WATCHDOG_MS));
     for client in &mut kept {
         assert_eq!(client.get("/file", &[]).status, 200);
     }
@@ -132,7 +132,7 @@ fn who_has_much_to_do_is_not_stuck() {
     large_file(root.path(), 3);
     let server = Server::start(root.path(), &["--workers", "2"]);
     let readers: Vec<_> = (0..4).map(|_| stopped_reader(&server)).collect();
-    std::thread::sleep(Duration::from_millis(STUCK_MS + 4 * PULSE_MS));
+    std::thread::sleep(Duration::from_millis(STUCK_MS + 4 * WATCHDOG_MS));
     assert!(!server.log().contains("stuck"), "{}", server.log());
     drop(readers);
     server.stop();

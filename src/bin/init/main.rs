@@ -35,7 +35,7 @@ use settings::Settings;
 use signals::Signals;
 
 /// How long nothing is looked at, unless something comes.
-const PULSE_MS: u16 = 200;
+const WATCHDOG_MS: u16 = 200;
 /// How long a card with settings is waited for, before the board goes on without any.
 const SETTINGS_WAIT_MS: u64 = 10_000;
 /// Transfers in flight get the server's own time at the end, and a little more.
@@ -113,8 +113,8 @@ fn wait(signals: &Signals, network: &Network) -> Option<RebootMode> {
     let mut polled: Vec<PollFd> = wanted
         .map(|source| PollFd::new(source, PollFlags::POLLIN))
         .collect();
-    if poll(&mut polled, PollTimeout::from(PULSE_MS)).is_err() {
-        pause(PULSE_MS.into());
+    if poll(&mut polled, PollTimeout::from(WATCHDOG_MS)).is_err() {
+        pause(WATCHDOG_MS.into());
     }
     signals.next()
 }

@@ -205,7 +205,10 @@ fn who_has_waited_too_long_over_http_is_told_so() {
     // Their tickets are there again.
     let (again, _client) = wait(&mut dispatcher.state, Protocol::Http, NOW_MS);
     assert_eq!(again.number(), 3);
-    dispatcher.equipment.overflow.tend(NOW_MS + BOARD.linger_ms);
+    dispatcher
+        .equipment
+        .overflow
+        .discard_rest(NOW_MS + BOARD.linger_ms);
     assert!(dispatcher.equipment.overflow.is_idle());
 }
 

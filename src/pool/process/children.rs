@@ -94,14 +94,14 @@ impl ProcessPool {
 
     /// Ends the children that are stuck, so that they are replaced.
     pub(super) fn check_watchdog(&mut self, state: &DispatcherState, now_ms: u64) {
-        if !self.watchdog.is_time(now_ms) {
+        if !self.watchdog.begin_check(now_ms) {
             return;
         }
         for (child, data) in self.data.iter().enumerate() {
             match self.watchdog.check(state.gauges, child, data.busy > 0) {
-                Verdict::Well => {}
+                Verdict::Alive => {}
                 // One whose pair is full has enough to wake up for.
-                Verdict::Call => drop(pass_fd::send_look(&data.fd)),
+                Verdict::Wake => drop(pass_fd::send_wake(&data.fd)),
                 Verdict::Stuck => {
                     log::error!(
                         "child {child} ({}) is stuck: not one round in {STUCK_MS} ms; it is replaced",

@@ -6,7 +6,7 @@ use super::super::doubles::{state, wait, waiting};
 use super::super::pass_fd::ProcessLink;
 use super::*;
 use crate::files::Root;
-use crate::limits::{PULSE_MS, RESPAWN_DELAY_MS, RESPAWN_SETTLED_MS, STUCK_MS};
+use crate::limits::{RESPAWN_DELAY_MS, RESPAWN_SETTLED_MS, STUCK_MS, WATCHDOG_MS};
 use crate::link::{Order, PoolLink, Protocol};
 use crate::sys::Exit;
 use crate::train::Framing;
@@ -160,13 +160,13 @@ fn a_child_has_no_more_on_its_way_than_can_come_back() {
 #[test]
 fn whom_a_child_refuses_another_one_has() {
     let mut test = test(2, 8);
-    while pass_fd::send_look(&test.pool.data[0].fd).is_ok() {}
+    while pass_fd::send_wake(&test.pool.data[0].fd).is_ok() {}
     test.wait(4);
     assert!(test.pool.dispatch(&mut test.state));
     assert_eq!(test.busy(), [0, 4]);
     let passed: Vec<_> = (0..4).flat_map(|_| test.take(1)).collect();
     assert_eq!(passed, [0, 1, 2, 3], "in order of arrival");
-    while pass_fd::send_look(&test.pool.data[1].fd).is_ok() {}
+    while pass_fd::send_wake(&test.pool.data[1].fd).is_ok() {}
     test.wait(1);
     assert!(!test.pool.dispatch(&mut test.state), "both, for now");
     assert_eq!(waiting(&test.state), [4]);
@@ -298,7 +298,7 @@ fn a_child_is_asked_once_until_it_reports() {
     test.links[1].report(&[]).unwrap();
     test.pool.take_reports(&mut test.state, 1);
     assert!(test.pool.can_give_way(1));
-    while pass_fd::send_look(&test.pool.data[1].fd).is_ok() {}
+    while pass_fd::send_wake(&test.pool.data[1].fd).is_ok() {}
     assert!(!test.pool.ask_to_give_way(1), "its pair is full");
     assert!(test.pool.can_give_way(1));
 }
@@ -327,10 +327,10 @@ fn a_child_that_holds_clients_and_has_no_round_is_killed() {
     test.pool.data[0].pid = victim.id() as i32;
     let mut now_ms = NOW_MS;
     test.pool.maintain(&mut test.state, now_ms);
-    assert_eq!(test.pool.maintain_ms(), Some(NOW_MS + PULSE_MS));
-    for _ in 0..STUCK_MS / PULSE_MS {
+    assert_eq!(test.pool.maintain_ms(), Some(NOW_MS + WATCHDOG_MS));
+    for _ in 0..STUCK_MS / WATCHDOG_MS {
         test.state.gauges.heartbeat(1);
-        now_ms += PULSE_MS;
+        now_ms += WATCHDOG_MS;
         test.pool.maintain(&mut test.state, now_ms);
     }
     assert_killed(victim);
@@ -346,7 +346,7 @@ fn a_child_that_holds_clients_and_has_no_round_is_killed() {
         }
         orders.push(wakes);
     }
-    assert_eq!(orders, [STUCK_MS / PULSE_MS, 1, 0]);
+    assert_eq!(orders, [STUCK_MS / WATCHDOG_MS, 1, 0]);
 }
 
 #[test]
