@@ -468,4 +468,6 @@ where
 }
 
 #[cfg(test)]
+mod sleep_tests;
+#[cfg(test)]
 mod tests;

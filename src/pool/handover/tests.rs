@@ -189,3 +189,145 @@ fn orders_to_end_come_before_jobs_and_once() {
     handover.leave(0);
     assert_eq!(handover.left(), 1);
 }
+
+#[test]
+fn who_is_at_work_leaves_jobs_to_who_is_coming() {
+    let handover = simple(8, 2, 4);
+    hold_one_each(&handover, 2);
+    handover.after_wait(0);
+    put(&handover, &[5]);
+    assert_eq!(handover.bells().take(), [Some(1)], "the one that waits");
+    assert!(!handover.before_wait(0, IdleMode::Poll));
+    assert!(jobs(&handover, 0).is_empty());
+    assert!(handover.before_wait(1, IdleMode::Poll), "it was called");
+    assert_eq!(jobs(&handover, 1), [5]);
+    put(&handover, &[6]);
+    assert_eq!(handover.bells().take(), [Some(1)]);
+    assert_eq!(jobs(&handover, 1), [6]);
+    handover.after_wait(1);
+    put(&handover, &[7]);
+    assert_eq!(handover.bells().take(), [], "both look by themselves");
+    assert!(handover.before_wait(0, IdleMode::Wait), "it must not wait");
+    assert_eq!(jobs(&handover, 0), [7]);
+}
+
+#[test]
+fn who_has_no_place_left_has_no_order() {
+    let handover = simple(8, 1, 2);
+    put(&handover, &[1, 2, 3]);
+    assert!(!handover.is_busy(0));
+    assert_eq!(jobs(&handover, 0), [1, 2]);
+    assert!(handover.is_busy(0));
+    assert!(!handover.before_wait(0, IdleMode::Poll));
+    assert!(jobs(&handover, 0).is_empty());
+    assert_eq!(handover.room(), 7);
+    handover.report(0, &[1]);
+    assert!(handover.before_wait(0, IdleMode::Poll));
+    assert_eq!(jobs(&handover, 0), [3]);
+    handover.report(0, &[2, 3]);
+    assert!(!handover.is_busy(0));
+    assert_eq!(handover.room(), 8);
+}
+
+#[test]
+fn the_main_thread_hears_of_room_only_where_there_was_none() {
+    let handover = simple(2, 1, 8);
+    put(&handover, &[1]);
+    assert_eq!(jobs(&handover, 0), [1]);
+    assert_eq!(handover.bells().take(), []);
+    put(&handover, &[2, 3]);
+    assert_eq!(jobs(&handover, 0), [2, 3]);
+    assert_eq!(handover.bells().take(), [None]);
+    assert!(jobs(&handover, 0).is_empty());
+    assert_eq!(handover.bells().take(), []);
+}
+
+#[test]
+fn only_who_waits_is_rung() {
+    let handover = simple(8, 3, 2);
+    hold_one_each(&handover, 3);
+    handover.after_wait(1);
+    handover.drain();
+    assert_eq!(handover.bells().take(), [Some(0), Some(2)]);
+    handover.wake_all();
+    assert_eq!(handover.bells().take(), [Some(0), Some(2)]);
+    handover.close();
+    assert_eq!(handover.bells().take(), [Some(0), Some(2)]);
+    assert!(handover.ask(1));
+    assert_eq!(handover.bells().take(), []);
+    handover.wake_worker(1);
+    assert_eq!(handover.bells().take(), [Some(1)]);
+    // In this order, each one once.
+    assert!(matches!(handover.receive(1), Order::GiveWay));
+    assert!(matches!(handover.receive(1), Order::Wake));
+    assert!(matches!(handover.receive(1), Order::Drain));
+    assert!(matches!(handover.receive(1), Order::Closed));
+}
+
+#[test]
+fn batches_have_their_size() {
+    type Large = Handover<u32, Alone<State<u32, 40, 128>>, Rung, 40, 128>;
+    let handover: Large = Handover::new(Alone(RefCell::new(State::new())), Rung::default());
+    handover.init(40, 1, 100);
+    for round in 0..5 {
+        let batch: Batch<u32> = (16 * round..16 * (round + 1)).collect();
+        handover.put(batch.clone());
+        if round == 0 {
+            handover.put((100..116).collect());
+        }
+        let Order::Jobs(jobs) = handover.receive(0) else {
+            panic!("another order");
+        };
+        assert_eq!(jobs.len(), JOBS_PER_MESSAGE_MAX);
+        handover.report(0, &jobs);
+    }
+    handover.bells().take();
+    assert_eq!(handover.take_done().len(), REPORT_MAX);
+    let Order::Jobs(jobs) = handover.receive(0) else {
+        panic!("another order");
+    };
+    handover.report(0, &jobs);
+    assert_eq!(handover.bells().take(), [], "there are more to take");
+    assert_eq!(
+        handover.take_done().len(),
+        6 * JOBS_PER_MESSAGE_MAX - REPORT_MAX
+    );
+    handover.report(0, &[]);
+    assert_eq!(handover.bells().take(), [None]);
+    assert_eq!(handover.take_done().len(), 0);
+}
+
+#[test]
+fn a_hand_over_is_set_up_once_for_what_it_can_hold() {
+    for (capacity, workers, per_worker) in [
+        (0, 1, 1),
+        (9, 1, 1),
+        (8, 0, 1),
+        (8, WORKERS_MAX + 1, 1),
+        (8, 1, 0),
+    ] {
+        let set_up = std::panic::catch_unwind(|| simple(capacity, workers, per_worker));
+        assert!(set_up.is_err(), "{capacity} {workers} {per_worker}");
+    }
+    let handover = simple(8, WORKERS_MAX, 1);
+    let again = std::panic::AssertUnwindSafe(|| handover.init(8, 1, 1));
+    assert!(std::panic::catch_unwind(again).is_err());
+}
+
+#[test]
+#[should_panic(expected = "no more than it has room for")]
+fn a_full_queue_is_given_no_more() {
+    put(&simple(2, 1, 8), &[1, 2, 3]);
+}
+
+#[test]
+#[should_panic(expected = "ends once")]
+fn what_was_not_taken_is_not_reported() {
+    simple(2, 1, 8).report(0, &[1]);
+}
+
+#[test]
+#[should_panic(expected = "leaves when it is told")]
+fn nobody_leaves_by_itself() {
+    simple(2, 1, 8).leave(0);
+}

@@ -223,3 +223,17 @@ fn another_mount_at_its_path_is_another_root() {
     assert!(test.check());
     assert_eq!(test.shown(), (3, 1, false));
 }
+
+#[test]
+fn a_root_that_cannot_be_read_is_let_go_once_something_could_not_be() {
+    let mut test = Test::new(false, false);
+    fs::remove_dir_all(test.path()).unwrap();
+    assert!(!test.check(), "nobody has missed it");
+    test.gauges.report_fault();
+    assert!(test.check());
+    assert_eq!(test.shown(), (1, 1, true));
+    assert!(!test.check());
+    fill(&test.path());
+    assert!(test.check());
+    assert_eq!(test.shown(), (2, 1, false));
+}
