@@ -5,6 +5,7 @@
 # form (section 8.4: the coding is a characteristic of the representation). curl(1), -C: "curl figures out where".
 # Seen: curl counts the decoded bytes of the file in `Range: bytes=150000-`, gets the 416 that is due, takes it for
 # "the file is complete already" and exits 0 with the half file.
+# What it means here: trainyard sends FILE.gz in the place of FILE to who asks for gzip: resume without --compressed.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

@@ -5,6 +5,7 @@
 # additional requests are needed". Python's read() of a buffered file reads to the end.
 # Seen: read() of a file of 300000 bytes, whose size fsspec knows, gives 100000 and raises nothing; so does
 # cat_file(). Who reads a whole file that way (json.load, a zip's directory) works on its beginning.
+# What it means here: trainyard encloses all of the one range that was asked for.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

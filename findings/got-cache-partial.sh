@@ -6,6 +6,7 @@
 # Seen: the 206 for bytes 0-9 is kept under the bare URL. The request for bytes 10-19 gets bytes 0-9, and one
 # without Range gets the ten bytes with status 206, neither asks the server; with `Cache-Control: no-cache` it asks,
 # and after the 304 gives the ten bytes all the same.
+# What it means here: no header of a server helps but no-store: read ranges without the cache.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

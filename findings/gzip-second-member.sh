@@ -5,6 +5,7 @@
 # format for the coding. The text of both members is saved.
 # Seen: all three save the first member's text alone, with all bytes of the body received, and exit 0. (curl 7.88.1
 # --compressed ends with an error, 23.)
+# What it means here: trainyard sends the FILE.gz beside FILE as it is: make it with one member (gzip, pigz; not bgzip).
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

@@ -4,6 +4,7 @@
 # raises HTTPIOError.
 # Seen: seek(150000) and read(10) give the bytes at 18928, which is 150000's place within its block of 65536: the
 # body of the 200 is taken for the block that was asked for. Nothing is raised.
+# What it means here: trainyard answers one range of a file with 206 whenever the request has no false If-Range.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

@@ -5,6 +5,7 @@
 # Seen: lftp takes 103 for the answer to its HEAD, and the real answer to the HEAD for the head of the GET. The
 # rest of the stream is written as the file's content, so the local file begins with "HTTP/1.1 103 Early Hints",
 # has the announced length, lacks the end of the file, and lftp exits 0. Without -c it fails: "103 Early Hints".
+# What it means here: trainyard sends no 103; a proxy before it may.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

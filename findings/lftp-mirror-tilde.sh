@@ -4,6 +4,7 @@
 # folder is fetched.
 # Seen: what begins with a tilde is left out, without a word, and lftp exits 0, however the listing writes it: `~a`,
 # `%7Eb`, `./~c`, `/~d`, a folder. A tilde elsewhere in a name does no harm.
+# What it means here: no spelling in a listing helps, so trainyard writes the names as they are.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

@@ -3,6 +3,7 @@
 # Expected: RFC 9110 section 14.4: an asterisk means that the complete length was unknown when the field was
 # generated; the first and last position are those of the bytes enclosed. They are appended to the half file.
 # Seen: lftp takes the unknown length for "nothing more", exits 0 and leaves the half file as it was.
+# What it means here: trainyard says the length in each Content-Range.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

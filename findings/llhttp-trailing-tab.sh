@@ -5,6 +5,7 @@
 # same with a tab behind them.
 # Seen: "chunked" and a tab is not taken for chunked: the chunk sizes are handed out as content, without an error.
 # "5" and a tab is an error. A space in the same places, and a tab before the value, are read well.
+# What it means here: trainyard writes no whitespace behind a value.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

@@ -6,6 +6,7 @@
 # Seen: the slice that was kept with the weak tag stays. Each later request for the whole file sends the head and
 # that slice, meets "etag mismatch in slice response" at the next one and breaks off, until the cache's time is up
 # (here an hour), although the origin's file has not changed at all.
+# What it means here: trainyard's tags, too, are weak while a file is young: let such a cache in when the files rest.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

@@ -4,6 +4,7 @@
 # Content-Length with it. The file can be read (a server that makes or encodes a body on the way sends it so).
 # Seen: get() fails before it reads a byte of the body: "Content-Length Header missing from response". The same
 # file with a Content-Length is read.
+# What it means here: trainyard sends each file with Content-Length.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

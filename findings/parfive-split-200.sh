@@ -4,6 +4,7 @@
 # file (as a proxy's or a compressing server's answer may), so a client goes by the status.
 # Seen: parfive asks for five ranges, never looks whether 206 came, and writes each whole body at its range's
 # offset: the file is 540000 bytes instead of 300000, damaged, and no error is reported.
+# What it means here: trainyard answers one range of a file with 206; a proxy before it may not. max_splits=1 helps.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

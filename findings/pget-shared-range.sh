@@ -4,6 +4,7 @@
 # Seen: all threads write their Range into one shared dictionary, so some eighths are asked for twice and others
 # never: the file has the right length and the wrong content, without an error. A race, but it is lost nearly
 # always: the script tries ten times and wants two damaged files.
+# What it means here: nothing that a server sends helps: compare a checksum, or use another client.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

@@ -6,6 +6,7 @@
 # additional requests are needed".
 # Seen: `Content-Range: bytes 150000-249999/300000` is the end of the matter for all four: the file has 250000 of
 # 300000 bytes, and they exit 0.
+# What it means here: trainyard encloses all of the one range that was asked for.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

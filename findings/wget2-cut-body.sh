@@ -4,6 +4,7 @@
 # incomplete"; wget2(1), EXIT STATUS: 4 is a network failure, 8 an error response; --tries=3 retries.
 # Seen: no retry, the cut file gets its final name and the server's Last-Modified, and wget2 exits 0. A 503 exits
 # 0, too (a 404 exits 8).
+# What it means here: a card that is pulled out cuts bodies off: compare sizes or checksums after wget2.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

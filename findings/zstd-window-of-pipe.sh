@@ -5,6 +5,7 @@
 # Seen: the frame of 18 bytes declares a window of 128 MiB, since the size is not known when its head is made. The
 # same five bytes as a file, or with --stream-size=5, declare 5. So a variant made by `... | zstd --long=27`
 # and served with Content-Encoding: zstd cannot be read by a browser that keeps to RFC 9659, however small it is.
+# What it means here: trainyard sends the FILE.zst beside FILE as it is: make it from the file, not through a pipe.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
