@@ -7,9 +7,6 @@ use std::path::{Component, Path};
 use trainyard::http::path;
 use trainyard::limits::NAME_MAX;
 
-/// Bytes of the longest name that a file system has: 255 units of UTF-16, of three bytes of UTF-8 each.
-const NAME_BYTES_MAX: usize = 765;
-
 /// The bytes are the path of a request, and a name.
 pub(crate) fn check(bytes: &[u8]) {
     if let Ok(decoded) = path::decode(bytes) {
