@@ -138,6 +138,9 @@ pub const CACHED_PATH_BYTES: usize = 256;
 pub const CACHE_WAYS: usize = 8;
 /// How long the cache takes a file for what it was.
 pub const CACHED_REFRESH_MS: u64 = 1_000;
+/// A request that a worker reads later than this after it last looked for changes of files may have come
+/// after a change that it does not know of yet.
+pub const CHANGES_LOOK_US: u64 = 1_000;
 /// Open files of a worker: of each connection, the pushed one, the cache's, and one in the making.
 pub const FILES_MAX: usize = CONNECTIONS_MAX + 1 + BOARD.cached_files + 1;
 /// Cars of a transfer's first batch; after that a batch is what the socket took.

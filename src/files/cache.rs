@@ -17,7 +17,8 @@ use super::watches::{FolderWatches, Watches};
 use super::{FileSlot, FileTable, OpenError};
 use crate::encoding::{Accepted, Encoding};
 use crate::limits::{
-    BOARD, CACHE_WAYS, CACHED_BODY_BYTES, CACHED_PATH_BYTES, CACHED_REFRESH_MS, FILES_MAX,
+    BOARD, CACHE_WAYS, CACHED_BODY_BYTES, CACHED_PATH_BYTES, CACHED_REFRESH_MS, CHANGES_LOOK_US,
+    FILES_MAX,
 };
 use crate::sys::{self, Descriptor, Metadata};
 
@@ -67,6 +68,8 @@ pub struct Cache {
     entries: [Entry; BOARD.cached_files],
     bodies: [Body; BOARD.cached_bodies],
     watches: Watches,
+    /// When it was last looked whether something has happened, in microseconds of the monotonic clock.
+    looked_us: u64,
     /// Where the search for a body's place goes on.
     hand: usize,
     /// Bodies that were wanted and had no place.
@@ -101,6 +104,7 @@ impl Cache {
             entries: [FREE; BOARD.cached_files],
             bodies: [EMPTY; BOARD.cached_bodies],
             watches: Watches::new(),
+            looked_us: 0,
             hand: 0,
             admission_misses: 0,
             sets: 0,
@@ -294,8 +298,20 @@ impl Cache {
         self.watches.remove(watches);
     }
 
+    /// Notes that until `now_us`, on the monotonic clock, nothing has happened that is not forgotten.
+    pub fn note_look(&mut self, now_us: u64) {
+        self.looked_us = now_us;
+    }
+
+    /// Whether something may have happened since the last look, as far as the clock tells.
+    #[must_use]
+    pub fn needs_look(&self) -> bool {
+        self.is_watching() && sys::now_us() - self.looked_us >= CHANGES_LOOK_US
+    }
+
     /// Forgets the files to which something happened.
     pub fn forget_changed(&mut self, files: &mut Files) {
+        self.note_look(sys::now_us());
         let mut buffer = [0; 4096];
         for _ in 0..EVENTS_READ_MAX {
             let Ok(events) = sys::events(self.watches.descriptor(), &mut buffer) else {

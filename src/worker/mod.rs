@@ -167,7 +167,12 @@ impl Worker {
         loop {
             let mut events = [EpollEvent::empty(); EVENTS_MAX];
             let (count, has_order) = self.wait(&context, &mut events, link)?;
-            context.now_ms = sys::now_ms();
+            let now_us = sys::now_us();
+            context.now_ms = now_us / 1000;
+            if count < EVENTS_MAX {
+                // The watcher would be among the events.
+                self.store.cache.note_look(now_us);
+            }
             config.gauges.heartbeat(config.index);
             if !self.take_events(&context, &events[..count], has_order, link)? {
                 return Ok(());

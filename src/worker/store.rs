@@ -39,6 +39,15 @@ impl Store {
         }
     }
 
+    /// Forgets what has changed, if the last look is some time ago: a request that has just been read may
+    /// be younger than the event for which its connection is polled, and so than that look. It may have
+    /// been begun before a change, and its worker may not have run meanwhile, or have served others.
+    pub(crate) fn look_again(&mut self) {
+        if self.cache.needs_look() {
+            self.forget_changed();
+        }
+    }
+
     /// Forgets what is cached of files that have changed.
     pub(crate) fn forget_changed(&mut self) {
         self.cache.forget_changed(&mut self.files);

@@ -35,6 +35,7 @@ pub(crate) fn receive<S: Socket>(conn: &mut Connection, io: &mut Io<S>) -> Next 
         Ok(received) => received,
         Err(next) => return next,
     };
+    io.store.look_again();
     let batch = generate(conn.sent, io, &received, partial);
     io.responses += batch.answered.len() as u32;
     if batch.len == 0 {
