@@ -5,7 +5,7 @@
 # 13.1.5: If-Range asks for the rest or, had the file changed, for the whole.
 # Seen: both ask `Range: bytes=N-` without If-Range, do not compare the validators of the 206 with those of the
 # 200, put the new file's end behind the old one's beginning, and exit 0: a file that never was.
-# What it means here: trainyard honours If-Range, but nobody asks with it: a new version needs a new name, or a checksum.
+# What it means here: trainyard honours If-Range, but these do not ask with it: give a new version a new name.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=
