@@ -15,6 +15,8 @@ use_target() {
     armv6) export CARGO_TARGET_DIR=$top/target/builds/armv6 ;;
     *)
       unset RUSTFLAGS
+      # Nobody debugs what runs under emulation; a panic says its line without that.
+      export CARGO_PROFILE_DEV_DEBUG=0
       use_std "$(triple_of "$1")"
       ;;
   esac
