@@ -35,6 +35,25 @@ fn load(address: SocketAddr, is_over: &AtomicBool, client: usize) {
     }
 }
 
+/// Bytes that the other side of a connection on this machine has got and not read (proc_net_tcp.txt: rx_queue).
+fn unread(stream: &TcpStream) -> u32 {
+    let shown = |address: SocketAddr| match address {
+        SocketAddr::V4(four) => {
+            let ip = u32::from_ne_bytes(four.ip().octets());
+            format!("{ip:08X}:{:04X}", four.port())
+        }
+        SocketAddr::V6(_) => panic!("the tests' servers listen on 127.0.0.1"),
+    };
+    let ends = [stream.peer_addr(), stream.local_addr()].map(|end| shown(end.unwrap()));
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let line = table.lines().find_map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        (words[1..3] == ends).then(|| words[4].to_string())
+    });
+    let (_, queue) = line.as_ref().unwrap().split_once(':').unwrap();
+    u32::from_str_radix(queue, 16).unwrap()
+}
+
 /// Changes a file, and asks for it over a connection that is used again and again, over a new one,
 /// and by a request that had begun before. How many of each had an old answer.
 fn count_old_answers(yard: &mut Yard, rounds: usize) -> [usize; 3] {
@@ -47,6 +66,9 @@ fn count_old_answers(yard: &mut Yard, rounds: usize) -> [usize; 3] {
         for (way, old) in old.iter_mut().enumerate() {
             if way == 2 {
                 kept.send(begin);
+                // What a busy server reads later is a request that has come after the change, in one piece with
+                // a rest that may come while its turn has begun.
+                wait_until("the begin is read", LIMIT, || unread(&kept.stream) == 0);
             }
             let file = if round % 2 == 0 {
                 yard.replace("file", 2000)
