@@ -126,13 +126,19 @@ fn a_file_that_the_server_may_not_read_is_refused() {
 #[test]
 fn a_path_that_is_too_long_is_refused() {
     let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("a")).unwrap();
     let server = small_server(root.path());
-    assert_refused(&server, &request(&[b'x'; 256], &[]), 36);
+    // Too long for this file system, and for any.
+    for size in [256, 765, 766, 1000] {
+        assert_refused(&server, &request(&vec![b'x'; size], &[]), 36);
+    }
     assert_refused(
         &server,
         &request(&[&b"a/"[..], &[b'x'; 300]].concat(), &[]),
         36,
     );
+    let missing = [&b"missing/"[..], &[b'x'; 766]].concat();
+    assert_refused(&server, &request(&missing, &[]), 36);
     assert_refused(&server, &1001_i32.to_le_bytes(), 36);
     assert_refused(&server, &i32::MAX.to_le_bytes(), 36);
     assert_refused(&server, &request(&[b'a'; 1001], &[]), 36);
