@@ -14,19 +14,15 @@ use heapless::Vec;
 
 use super::resolve::{CachedFile, Lookup, Resolution, resolve};
 use super::watches::{FolderWatches, Watches};
-use super::{FileSlot, FileTable, OpenError};
+use super::{FileSlot, Files, OpenError};
 use crate::encoding::{Accepted, Encoding};
 use crate::limits::{
     BOARD, CACHE_WAYS, CACHED_BODY_BYTES, CACHED_PATH_BYTES, CACHED_REFRESH_MS, CHANGES_LOOK_US,
-    FILES_MAX,
 };
 use crate::sys::{self, Descriptor, Metadata};
 
 /// Bytes of what is known of the files that are kept open.
 pub const CACHED_FILES_BYTES: usize = size_of::<[Entry; BOARD.cached_files]>();
-
-/// The table of open files that the cache shares with the connections.
-pub type Files = FileTable<FILES_MAX>;
 
 const SETS: usize = BOARD.cached_files / CACHE_WAYS;
 /// Of so many files without a place for their bytes one is given another's place. Otherwise many

@@ -33,11 +33,11 @@ mod table;
 mod walk;
 mod watches;
 
-pub use cache::{CACHED_FILES_BYTES, Cache, Files};
+pub use cache::{CACHED_FILES_BYTES, Cache};
 pub use open_error::OpenError;
 pub use open_file::OpenFile;
 pub use pushed::Pushed;
 pub use resolve::{CachedFile, Lookup, Resolution};
 pub use root::{Root, read_folder};
-pub use table::{File, FileSlot, FileTable};
+pub use table::{File, FileSlot, FileTable, Files};
 pub use walk::{LOOKS_MAX, Progress, Walk, WalkEntry, WalkNext, seek};

@@ -4,9 +4,12 @@ use heapless::Vec;
 
 use super::OpenFile;
 use crate::entry::Entry;
-use crate::limits::NAME_BYTES;
+use crate::limits::{FILES_MAX, NAME_BYTES};
 use crate::sys::Descriptor;
 use crate::table::{Slot, Table};
+
+/// The table of open files that a worker's cache shares with its connections.
+pub type Files = FileTable<FILES_MAX>;
 
 /// A place in the table, or none, which is all zeroes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
