@@ -130,7 +130,7 @@ impl Cache {
     /// blocks while the card is asked.
     ///
     /// # Errors
-    /// What [`Root::find`] says.
+    /// See [`OpenError`]; `Io` while the root is not there.
     pub fn locate(
         &mut self,
         files: &mut Files,

@@ -16,7 +16,7 @@ const ENTRIES_BYTES: usize = 4096;
 /// Whether a folder has entries.
 ///
 /// # Errors
-/// What getdents64(2) says.
+/// `ENOENT` when the folder was removed, `EIO` and the like when the card does not answer.
 pub(super) fn is_filled(folder: RawFd) -> Result<bool, Errno> {
     sys::rewind(folder)?;
     let mut buffer = [0; ENTRIES_BYTES];

@@ -19,7 +19,7 @@ impl Pushed {
     /// Opens the file at start-up; symbolic links are followed.
     ///
     /// # Errors
-    /// What open(2) says; `EISDIR` for a folder, `EACCES` for what is neither file nor folder.
+    /// `ENOENT`, `EACCES` also for what is neither file nor folder, `EISDIR` for a folder, `EIO` and the like.
     pub fn open(path: &'static CStr) -> Result<Self, Errno> {
         Ok(Self {
             path,

@@ -30,7 +30,7 @@ impl Root {
     /// Opens the root at start-up.
     ///
     /// # Errors
-    /// `ENOENT`, `ENOTDIR`, `EACCES` and what else open(2) says.
+    /// `ENOENT`, `ENOTDIR` and `EACCES` tell of the path, `EIO` and the like of the card.
     pub fn open(path: &'static CStr) -> Result<Self, Errno> {
         sys::open_folder(path).map(|folder| Self {
             path,
@@ -70,7 +70,7 @@ impl Root {
     /// Whether there is anything in it.
     ///
     /// # Errors
-    /// What getdents64(2) says.
+    /// `ENOENT` when the folder was removed, `EIO` and the like when the card does not answer.
     pub fn is_filled(&self) -> Result<bool, Errno> {
         probe::is_filled(self.folder.raw())
     }
@@ -84,7 +84,8 @@ impl Root {
     /// Opens what is at its path now, in place of what was open. It blocks while the card is asked.
     ///
     /// # Errors
-    /// What open(2) says; nothing has changed then.
+    /// `ENOENT`, `ENOTDIR`, `EACCES`, or `EIO` and the like when the card does not answer; nothing has changed
+    /// then.
     pub fn reopen(&self) -> Result<(), Errno> {
         self.replace(&sys::open_folder(self.path)?, true)
     }
@@ -93,7 +94,8 @@ impl Root {
     /// device: an empty folder is where a card has yet to be mounted.
     ///
     /// # Errors
-    /// `ENODATA` when it is empty, and what open(2) and read(2) say; nothing has changed then.
+    /// `ENODATA` when it is empty, `ENOENT` when it is not there, `EIO` and the like when the card does not
+    /// answer; nothing has changed then.
     pub fn reopen_if_filled(&self) -> Result<(), Errno> {
         let folder = sys::open_folder(self.path)?;
         if !probe::is_filled(folder.as_raw_fd())? {
@@ -116,7 +118,7 @@ impl Root {
     /// On what its path lies now, whether or not that is open.
     ///
     /// # Errors
-    /// What statx(2) says.
+    /// `ENOENT`, `ENOTDIR` and `EACCES` tell of the path, `EIO` and the like of the card.
     pub fn mount_now(&self) -> Result<Mount, Errno> {
         Mount::at(self.path)
     }
@@ -259,7 +261,7 @@ impl Root {
 /// Reads a part of an open folder, only to see whether that can be done: see [`Root::read`].
 ///
 /// # Errors
-/// What getdents64(2) says.
+/// `ENOENT` when the folder was removed, `EIO` and the like when the card does not answer.
 pub fn read_folder(folder: i32) -> Result<(), Errno> {
     sys::getdents(folder, &mut [0; 1024]).map(drop)
 }
