@@ -7,6 +7,8 @@ use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{Shutdown, shutdown};
 
+use crate::common::assert_bytes;
+
 fn served(size: usize, options: &[&str]) -> (tempfile::TempDir, Vec<u8>, Server) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
@@ -26,7 +28,7 @@ fn descriptors(server: &Server) -> BTreeMap<i32, usize> {
 #[test]
 fn clients_that_leave_at_once_kill_nothing_and_leak_nothing() {
     let (_folder, whole, server) = served(2_000_000, &["--workers", "2", "--per-worker", "4"]);
-    assert!(all_of(server.connect()) == whole);
+    assert_bytes(&all_of(server.connect()), &whole, "all of it");
     let children = server.children();
     // The first client's socket is closed by now.
     std::thread::sleep(Duration::from_millis(300));
@@ -47,7 +49,7 @@ fn clients_that_leave_at_once_kill_nothing_and_leak_nothing() {
             }
         }
     }
-    assert!(all_of(server.connect()) == whole);
+    assert_bytes(&all_of(server.connect()), &whole, "all of it");
     assert_eq!(server.children(), children, "no child was replaced");
     wait_until("no descriptor is left", LIMIT, || {
         descriptors(&server) == before
@@ -61,15 +63,19 @@ fn three_stalled_readers_starve_nobody() {
     let stalled: Vec<TcpStream> = (0..6).map(|_| connect_narrow(server.address())).collect();
     let start = Instant::now();
     for _ in 0..6 {
-        assert!(all_of(server.connect()) == whole);
+        assert_bytes(&all_of(server.connect()), &whole, "all of it");
     }
     assert!(
         start.elapsed() < Duration::from_secs(15),
         "no stall was waited for"
     );
-    // They are slow, not gone.
-    for stream in stalled {
-        assert!(all_of(stream) == whole);
+    // They are slow, not gone. All at once, so that none of them stalls again while others read.
+    let readers: Vec<_> = stalled
+        .into_iter()
+        .map(|stream| std::thread::spawn(move || all_of(stream)))
+        .collect();
+    for reader in readers {
+        assert_bytes(&reader.join().unwrap(), &whole, "a stalled reader's");
     }
     server.stop();
 }
@@ -83,7 +89,7 @@ fn two_hundred_at_once_all_finish() {
         .map(|stream| std::thread::spawn(move || all_of(stream)))
         .collect();
     for thread in threads {
-        assert!(thread.join().unwrap() == whole);
+        assert_bytes(&thread.join().unwrap(), &whole, "all of it");
     }
     server.stop();
 }
@@ -167,9 +173,9 @@ fn a_pushed_file_that_shrinks_ends_the_connection_early() {
 fn the_pushed_file_is_the_one_that_was_there() {
     let (folder, whole, server) = served(50_000, &["--workers", "1"]);
     fs::remove_file(folder.path().join("file")).unwrap();
-    assert!(all_of(server.connect()) == whole);
+    assert_bytes(&all_of(server.connect()), &whole, "all of it");
     random_file(&folder.path().join("file"), 13, 70_000);
-    assert!(all_of(server.connect()) == whole);
+    assert_bytes(&all_of(server.connect()), &whole, "all of it");
     server.stop();
     let missing = folder.path().join("missing");
     let arguments = [
