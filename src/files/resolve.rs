@@ -22,7 +22,7 @@ pub struct Lookup<'a> {
 }
 
 /// A file that is to be sent, as it was found for a request. Its user gives the file back by
-/// [`FileTable::release`].
+/// [`FileTable::release`](super::FileTable::release).
 #[derive(Clone, Copy)]
 pub struct CachedFile {
     /// The open file.

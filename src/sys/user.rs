@@ -63,11 +63,11 @@ pub fn try_as<T>(ids: Ids, work: impl FnOnce() -> T) -> Result<T, Errno> {
     done
 }
 
-/// Stays the user that this process is, with the rights of one who is not root: see
-/// [`renounce_capabilities`]. For start-up, before the first thread or child.
+/// Stays the user that this process is, with the rights of one who is not root: no capability, and none to be
+/// had by execve(2). For start-up, before the first thread or child.
 ///
 /// # Errors
-/// What [`renounce_capabilities`] says.
+/// None by capset(2), which lets everybody have less.
 pub fn stay_user_alone() -> Result<(), Errno> {
     // Whoever made this user namespace may have denied that (user_namespaces(7)), and has these groups.
     let _ = setgroups(&[]);
