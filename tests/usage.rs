@@ -326,8 +326,9 @@ fn more_places_cost_more() {
     };
     let (few, many) = (resident("100"), resident("1100"));
     assert!(many > few, "{few}, {many}");
-    // Under 512 bytes for one more connection of 2000, but for the pages at the tables' ends.
-    assert!((many - few) / 2000 < 512, "{few}, {many}");
+    // Under 1 KiB for one more connection of 2000, but for the pages at the tables' ends: its file's name alone
+    // can have 765 bytes.
+    assert!((many - few) / 2000 < 1024, "{few}, {many}");
 }
 
 fn has_ipv6() -> bool {
