@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::common::uninterrupted;
 use common::ask::{car, connect_narrow, read_car};
 use common::server::{LIMIT, Server};
 use common::{checksum, random_bytes, random_file, wait_until};
@@ -168,7 +169,7 @@ fn a_slow_client_of_any_form_gets_exact_bytes() {
         let (mut wire, mut room) = (Vec::new(), vec![0; 50_000]);
         loop {
             let amount = 1 + (wire.len() * 7919) % 49_999;
-            match stream.read(&mut room[..amount]).unwrap() {
+            match uninterrupted(|| stream.read(&mut room[..amount])).unwrap() {
                 0 => break,
                 size => wire.extend_from_slice(&room[..size]),
             }

@@ -11,6 +11,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
+use crate::common::uninterrupted;
 use common::ask::{Failure, ask, car, read_answer, request};
 use common::client::{LARGE, assert_refused, large_file, read_pushed};
 use common::server::Server;
@@ -73,7 +74,11 @@ fn clients_that_send_nothing_or_nothing_whole_are_told_and_ended() {
             let mut stream = server.connect();
             let start = Instant::now();
             assert_eq!(ask(&mut stream, b"file", &[]).unwrap().data, bytes);
-            assert_eq!(stream.read(&mut [0]).unwrap(), 0, "ended without a word");
+            assert_eq!(
+                uninterrupted(|| stream.read(&mut [0])).unwrap(),
+                0,
+                "ended without a word"
+            );
             start.elapsed()
         });
         assert_within(silent.join().unwrap(), SILENT, SILENT);
@@ -89,7 +94,7 @@ fn read_slowly(stream: &mut TcpStream, time: Duration) -> Vec<u8> {
     let (start, mut read) = (Instant::now(), Vec::new());
     let mut room = [0; 256];
     while start.elapsed() < time {
-        match stream.read(&mut room) {
+        match uninterrupted(|| stream.read(&mut room)) {
             Ok(0) | Err(_) => break,
             Ok(size) => read.extend(&room[..size]),
         }
@@ -105,9 +110,9 @@ fn a_stopped_reader_loses_its_place_to_the_one_who_waits() {
     let server = Server::push(&folder.path().join("large"), "sized", &options);
     let start = Instant::now();
     let mut stopped = server.connect();
-    stopped.peek(&mut [0]).unwrap();
+    uninterrupted(|| stopped.peek(&mut [0])).unwrap();
     let mut next = server.connect();
-    next.peek(&mut [0]).unwrap();
+    uninterrupted(|| next.peek(&mut [0])).unwrap();
     assert_within(start.elapsed(), STALL, STALL * 2);
     assert_eq!(
         checksum(&read_pushed(&mut next, b"large").unwrap()),
@@ -173,7 +178,7 @@ fn a_slow_reader_gives_way_to_the_one_who_waits() {
     let start = Instant::now();
     let mut slow = server.connect_narrow();
     slow.write_all(&request(b"large", &[])).unwrap();
-    slow.peek(&mut [0]).unwrap();
+    uninterrupted(|| slow.peek(&mut [0])).unwrap();
     let ended = slow.try_clone().unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| read_slowly(&mut slow, STALL * 3));

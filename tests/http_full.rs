@@ -18,6 +18,7 @@ use nix::sys::socket::{
 };
 use std::os::fd::{AsFd, AsRawFd};
 
+use crate::common::uninterrupted;
 use common::client::LARGE;
 use common::http::{Client, get, old_file, request};
 use common::server::{LIMIT, Server};
@@ -51,7 +52,7 @@ fn keep_place(server: &Server, is_over: &AtomicBool) {
     client.send(&get("/large", &[]));
     let mut room = [0; 2000];
     while !is_over.load(Ordering::Relaxed) {
-        assert!(client.stream.read(&mut room).unwrap() > 0);
+        assert!(uninterrupted(|| client.stream.read(&mut room)).unwrap() > 0);
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -157,7 +158,7 @@ fn who_waits_when_the_server_stops_is_told_in_words() {
     let mut busy: Vec<_> = (0..2).map(|_| Client::narrow(&server)).collect();
     for client in &mut busy {
         client.send(&get("/large", &[]));
-        client.stream.peek(&mut [0]).unwrap();
+        uninterrupted(|| client.stream.peek(&mut [0])).unwrap();
     }
     let mut waiting: Vec<_> = (0..10).map(|_| Client::connect(&server)).collect();
     waiting

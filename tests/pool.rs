@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use crate::common::uninterrupted;
 use common::client::LARGE;
 use common::http::{Client, old_file};
 use common::program::is_emulated;
@@ -157,7 +158,7 @@ fn what_a_stopped_child_had_not_taken_goes_to_others() {
     let has_begun = |stream: &TcpStream| {
         let pause = Duration::from_millis(if is_emulated() { 600 } else { 200 });
         stream.set_read_timeout(Some(pause)).unwrap();
-        let has_begun = stream.peek(&mut [0]).is_ok();
+        let has_begun = uninterrupted(|| stream.peek(&mut [0])).is_ok();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         has_begun
     };

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use crate::common::uninterrupted;
 use common::ask::{ask, car, read_answer};
 use common::client::{
     assert_cut, assert_refused, has_begun, large_file, read_pushed, stopped_reader,
@@ -41,7 +42,11 @@ fn transfers_finish_after(signal: Signal) {
     let options = ["--workers", "2", "--per-worker", "2", "--drain", "50"];
     let mut server = Server::push(&path, "sized", &options);
     let mut clients: Vec<_> = (0..4).map(|_| server.connect()).collect();
-    assert!(clients.iter().all(|client| client.peek(&mut [0]).is_ok()));
+    assert!(
+        clients
+            .iter()
+            .all(|client| uninterrupted(|| client.peek(&mut [0])).is_ok())
+    );
     // Accepted, without a place yet; it has been let in, so it is served too.
     clients.push(server.connect());
     std::thread::sleep(Duration::from_millis(300));

@@ -18,6 +18,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::common::uninterrupted;
 use common::ask::{Answer, Failure, ask, car, connect_narrow, read_answer, request};
 use common::server::Server;
 use common::{checksum, random_file};
@@ -216,7 +217,7 @@ fn a_slow_reader_gets_exact_bytes() {
     while wire.len() < expected.len() {
         // Odd amounts, so that the server's cuts fall anywhere in a car.
         let amount = 1 + (wire.len() * 7919) % 39_989;
-        let size = stream.read(&mut room[..amount]).unwrap();
+        let size = uninterrupted(|| stream.read(&mut room[..amount])).unwrap();
         assert!(size > 0, "ended after {} bytes", wire.len());
         wire.extend_from_slice(&room[..size]);
         if wire.len() % 16 == 0 {

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use super::ask::{Failure, read_answer, read_car, request};
 use super::server::Server;
+use super::uninterrupted;
 use super::{checksum, random_file};
 
 /// Bytes of a file that the kernel never holds whole for a client that does not read, however far it lets the
@@ -38,7 +39,11 @@ pub fn read_pushed(stream: &mut TcpStream, name: &[u8]) -> Result<Vec<u8>, Failu
         }
     }
     assert_eq!(size, (data.len() as u64).to_le_bytes(), "the size");
-    assert_eq!(stream.read(&mut [0]).unwrap(), 0, "nothing after the end");
+    assert_eq!(
+        uninterrupted(|| stream.read(&mut [0])).unwrap(),
+        0,
+        "nothing after the end"
+    );
     Ok(data)
 }
 
@@ -63,7 +68,11 @@ pub fn assert_refused(stream: &mut TcpStream, fault: i32) {
         Err(Failure::Fault(errno)) => assert_eq!(errno, fault),
         other => panic!("{other:?} instead of car -{fault}"),
     }
-    assert_eq!(stream.read(&mut [0]).unwrap(), 0, "nothing follows");
+    assert_eq!(
+        uninterrupted(|| stream.read(&mut [0])).unwrap(),
+        0,
+        "nothing follows"
+    );
 }
 
 /// Whether what was read broke off, by the connection's end or a reset.
@@ -87,6 +96,6 @@ pub fn assert_cut(stream: &mut TcpStream) {
 pub fn stopped_reader(server: &Server) -> TcpStream {
     let mut stream = server.connect();
     stream.write_all(&request(b"large", &[])).unwrap();
-    assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
+    assert_eq!(uninterrupted(|| stream.peek(&mut [0])).unwrap(), 1);
     stream
 }

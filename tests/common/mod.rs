@@ -9,7 +9,7 @@ pub mod program;
 pub mod server;
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -104,4 +104,15 @@ pub fn at_once<T: Send>(count: usize, client: impl Fn(usize) -> T + Sync) -> Vec
             })
             .collect()
     })
+}
+
+/// Receives again where a signal has interrupted it: the kernel does not, of a socket that has a timeout
+/// (signal(7)). Not every signal has a handler: who stops a process and continues it interrupts it, too.
+pub fn uninterrupted<T>(mut receive: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match receive() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
 }

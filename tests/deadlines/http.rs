@@ -4,6 +4,7 @@ use crate::common;
 
 use std::time::{Duration, Instant};
 
+use crate::common::uninterrupted;
 use common::client::LARGE;
 use common::http::{Client, get, old_file, parts_of};
 use common::server::Server;
@@ -139,7 +140,7 @@ fn a_slow_reader_gets_all(server: &Server) {
     let mut begin = Vec::new();
     while start.elapsed() < STALL + REQUEST {
         let mut room = [0; 400];
-        let size = client.stream.read(&mut room).unwrap();
+        let size = uninterrupted(|| client.stream.read(&mut room)).unwrap();
         begin.extend(&room[..size]);
         std::thread::sleep(Duration::from_millis(200));
     }

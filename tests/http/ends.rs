@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use super::common::server::LIMIT;
 use super::common::{at_once, random_bytes};
 use super::*;
+use crate::common::uninterrupted;
 
 #[test]
 fn a_head_and_a_target_have_a_longest_size() {
@@ -207,7 +208,7 @@ fn a_stop_waits_for_no_client_that_has_its_answer() {
     let mut server = server_with(root.path(), &["--drain", "60"]);
     let mut client = Client::narrow(&server);
     client.send(&get("/file", &[]));
-    client.stream.peek(&mut [0]).unwrap();
+    uninterrupted(|| client.stream.peek(&mut [0])).unwrap();
     server.signal(Signal::SIGTERM);
     std::thread::sleep(Duration::from_millis(200));
     assert_bytes(&client.answer(false).body, &bytes, "the body");

@@ -8,6 +8,7 @@ use super::common::http::{parts_of, set_modified};
 use super::common::server::LIMIT;
 use super::common::{Over, checksum, wait_until};
 use super::*;
+use crate::common::uninterrupted;
 
 /// Clients that keep a worker busy until they are told to stop.
 fn load(address: SocketAddr, is_over: &AtomicBool, client: usize) {
@@ -115,7 +116,7 @@ fn a_file_that_is_replaced_while_it_is_sent_is_sent_to_its_end() {
     let fields = ["Range: bytes=0-9000000,9000002-"];
     for (index, client) in clients.iter_mut().enumerate() {
         client.send(&get("/file", if index < 2 { &[] } else { &fields }));
-        client.stream.peek(&mut [0]).unwrap();
+        uninterrupted(|| client.stream.peek(&mut [0])).unwrap();
     }
     let new = yard.replace("file", 20_000_000);
     assert_is(&mut Client::connect(&yard.server), "/file", &[], &new);
@@ -142,7 +143,7 @@ fn a_file_that_shrinks_while_it_is_sent_never_looks_whole() {
         yard.write("file", 20_000_000);
         let mut client = Client::narrow(&yard.server);
         client.send(&get("/file", &[]));
-        client.stream.peek(&mut [0]).unwrap();
+        uninterrupted(|| client.stream.peek(&mut [0])).unwrap();
         let file = fs::File::options().write(true).open(yard.at("file"));
         file.unwrap().set_len(left).unwrap();
         let error = client.try_answer(false).unwrap_err();
@@ -193,7 +194,7 @@ fn open_in_every_way(yard: &mut Yard) {
             let mut client = Client::narrow(server);
             client.send(&get("/large", fields).repeat(3));
             client.send(&get("/file", &[])[..round]);
-            client.stream.peek(&mut [0]).unwrap();
+            uninterrupted(|| client.stream.peek(&mut [0])).unwrap();
         }
     }
     for _ in 0..50 {

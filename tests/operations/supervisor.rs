@@ -19,6 +19,7 @@ use super::common::http::{Client, get, old_file};
 use super::common::program;
 use super::common::server::{LIMIT, Pool, Server, add_user, is_for, while_one_does_not_answer};
 use super::common::{Over, wait_until};
+use crate::common::uninterrupted;
 
 /// A command that starts `serve` with these sockets, as the descriptors from 3 on.
 fn with_sockets(sockets: &[(&OwnedFd, &str)]) -> Command {
@@ -247,7 +248,7 @@ impl Told {
     /// The next datagram.
     fn next(&self) -> String {
         let mut room = [0; 4096];
-        let size = self.socket.recv(&mut room).unwrap();
+        let size = uninterrupted(|| self.socket.recv(&mut room)).unwrap();
         String::from_utf8(room[..size].to_vec()).unwrap()
     }
 }
@@ -301,7 +302,7 @@ fn a_watchdog_hears_from_the_server_twice_as_often_as_it_must() {
         } else {
             let wait = Some(Duration::from_millis(700));
             told.socket.set_read_timeout(wait).unwrap();
-            let error = told.socket.recv(&mut [0; 100]).unwrap_err();
+            let error = uninterrupted(|| told.socket.recv(&mut [0; 100])).unwrap_err();
             assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
         }
         server.stop();
@@ -367,7 +368,7 @@ fn a_worker_that_is_stuck_does_not_silence_the_watchdog() {
         told.socket.set_read_timeout(Some(WATCHDOG)).unwrap();
         let start = Instant::now();
         client.stream.set_nonblocking(true).unwrap();
-        while client.stream.peek(&mut [0]).is_err() {
+        while uninterrupted(|| client.stream.peek(&mut [0])).is_err() {
             assert!(start.elapsed() < LIMIT, "{}", server.log());
             assert!(told.next().starts_with("WATCHDOG=1\n"));
         }
@@ -390,9 +391,9 @@ fn a_dispatcher_that_is_stuck_is_silent() {
     // What was on its way.
     std::thread::sleep(Duration::from_millis(100));
     told.socket.set_nonblocking(true).unwrap();
-    while told.socket.recv(&mut [0; 4096]).is_ok() {}
+    while uninterrupted(|| told.socket.recv(&mut [0; 4096])).is_ok() {}
     std::thread::sleep(WATCHDOG);
-    let error = told.socket.recv(&mut [0; 4096]).unwrap_err();
+    let error = uninterrupted(|| told.socket.recv(&mut [0; 4096])).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
     server.signal(Signal::SIGCONT);
     drop(nobody_asks);

@@ -3,6 +3,7 @@
 use trainyard::limits::BOARD;
 
 use super::*;
+use crate::common::uninterrupted;
 
 /// More names than a worker keeps at once, so that a listing takes several passes.
 const MANY: usize = 40_000;
@@ -169,7 +170,7 @@ fn a_large_folder_is_listed_whole_for_several_at_once() {
             let end = [&[0_u8][..], &0_i32.to_le_bytes()].concat();
             // The listing's last byte is a NUL, then comes the end car; within it are neither.
             while !wire.ends_with(&end) {
-                let size = stream.read(&mut room).unwrap();
+                let size = uninterrupted(|| stream.read(&mut room)).unwrap();
                 assert!(size > 0, "ended after {} bytes", wire.len());
                 wire.extend_from_slice(&room[..size]);
                 std::thread::sleep(Duration::from_millis(3));
