@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{
@@ -278,6 +278,9 @@ pub fn add_user(command: &mut Command) {
     }
 }
 
+/// What a pipe may hold: as much as the kernel gives to everybody (pipe(7)).
+const PIPE_BYTES: i32 = 1 << 20;
+
 /// What comes out of a pipe, gathered by a thread, so that who writes never waits.
 struct Gathered {
     pipe: OwnedFd,
@@ -287,6 +290,8 @@ struct Gathered {
 impl Gathered {
     /// Of a pipe of which this much has been read.
     fn start(pipe: OwnedFd, begin: &[u8]) -> Arc<Self> {
+        // The thread may have to wait for a processor, and the server leaves out lines rather than wait.
+        fcntl(&pipe, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES)).unwrap();
         let gathered = Arc::new(Self {
             pipe,
             text: Mutex::new(String::from_utf8_lossy(begin).into_owned()),
@@ -311,7 +316,7 @@ impl Gathered {
 
     /// Takes in what the pipe holds by now; false at its end.
     fn take(&self, text: &mut String) -> bool {
-        let mut bytes = [0; 4096];
+        let mut bytes = [0; 64 * 1024];
         while self.is_ready(PollTimeout::ZERO) {
             match read(&self.pipe, &mut bytes).unwrap() {
                 0 => return false,
