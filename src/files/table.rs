@@ -131,6 +131,12 @@ impl<const N: usize> FileTable<N> {
         }
     }
 
+    /// Whether no file is open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
     /// The file in a place that is taken.
     pub fn get(&mut self, slot: FileSlot) -> &mut File {
         self.table.get(slot.0.expect("a file"))

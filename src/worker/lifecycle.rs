@@ -261,3 +261,6 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

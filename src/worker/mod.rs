@@ -360,3 +360,6 @@ impl Default for Worker {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,12 @@ struct File {
 
 /// All files of `src`, but for tests.
 fn files() -> BTreeMap<Module, File> {
-    let is_code = |path: &Path| !path.ends_with("tests.rs") && !path.ends_with("testing.rs");
+    let is_code = |path: &Path| {
+        let stems = path.iter().filter_map(|part| Path::new(part).file_stem());
+        stems
+            .into_iter()
+            .all(|stem| stem != "tests" && stem != "testing")
+    };
     sources(&["src"])
         .into_iter()
         .filter(|source| is_code(&source.path))
