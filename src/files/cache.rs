@@ -114,6 +114,11 @@ impl Cache {
         self.watches.start();
     }
 
+    /// Watches for changes no more, before anything is watched: entries only age from now on.
+    pub fn stop_watching(&mut self) {
+        self.watches.stop();
+    }
+
     /// Whether a change of some file would be told.
     #[must_use]
     pub fn is_watching(&self) -> bool {

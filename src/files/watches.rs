@@ -57,6 +57,11 @@ impl Watches {
         }
     }
 
+    pub(super) fn stop(&mut self) {
+        assert!(self.count == 0, "no entry relies on a watch yet");
+        self.watcher.close();
+    }
+
     pub(super) fn descriptor(&self) -> &Descriptor {
         &self.watcher
     }

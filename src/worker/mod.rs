@@ -152,12 +152,7 @@ impl Worker {
             EpollEvent::new(link.events(), LINK_TOKEN),
         )?;
         self.store.cache.start(config.cache_sharers);
-        if self.store.cache.watcher().is_open() {
-            epoll.add(
-                sys::borrow(self.store.cache.watcher()),
-                EpollEvent::new(EpollFlags::EPOLLIN, WATCHER_TOKEN),
-            )?;
-        }
+        self.watch_changes(&epoll);
         let mut context = Context {
             config,
             epoll: &epoll,
@@ -194,6 +189,20 @@ impl Worker {
                 )?;
                 link_is_full = is_full;
             }
+        }
+    }
+
+    /// Lets the cache's watcher tell of changes. Where the kernel has no room for that, the worker goes on
+    /// without one.
+    fn watch_changes(&mut self, epoll: &Epoll) {
+        let watcher = self.store.cache.watcher();
+        if !watcher.is_open() {
+            return;
+        }
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, WATCHER_TOKEN);
+        if let Err(errno) = epoll.add(sys::borrow(watcher), event) {
+            log::warn!("changes of files are not told ({errno}), so they are seen a second later");
+            self.store.cache.stop_watching();
         }
     }
 

@@ -123,3 +123,35 @@ fn clients_take_turns() {
         assert!(first > 0 && second > 0);
     });
 }
+
+#[test]
+fn a_change_is_told_before_the_requests_that_follow_it() {
+    on_yard(|yard| {
+        yard.bench.file("a", b"hello");
+        let mut client = yard.connect(Protocol::Http, &get("/a"));
+        assert!(client.reads().0.ends_with(b"hello"));
+        assert!(yard.worker.store.cache.is_watching());
+        yard.with(|worker, context| worker.watch_changes(context.epoll));
+        yard.bench.file("a", b"world");
+        client.says(&get("/a"));
+        yard.round();
+        assert!(client.reads().0.ends_with(b"world"));
+    });
+}
+
+#[test]
+fn a_worker_that_cannot_be_told_of_changes_serves_nevertheless() {
+    on_yard(|yard| {
+        yard.bench.file("a", b"hello");
+        // It is known already, so that it cannot be added.
+        let watcher = sys::borrow(yard.worker.store.cache.watcher());
+        yard.epoll
+            .add(watcher, EpollEvent::empty())
+            .expect("it is not known");
+        yard.with(|worker, context| worker.watch_changes(context.epoll));
+        assert!(!yard.worker.store.cache.watcher().is_open());
+        let mut client = yard.connect(Protocol::Http, &get("/a"));
+        assert!(client.reads().0.ends_with(b"hello"));
+        assert!(!yard.worker.store.cache.is_watching());
+    });
+}
