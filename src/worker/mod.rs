@@ -40,7 +40,7 @@ mod poll;
 mod shared_listing;
 mod socket;
 mod store;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod testing;
 mod train;
 mod transfer;
@@ -368,6 +368,12 @@ impl Default for Worker {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Holds the whole exchange with one client to what `testing::exchange` says, for the fuzz target.
+#[cfg(fuzzing)]
+pub fn check_exchange(bytes: &[u8]) {
+    testing::exchange::check(bytes);
 }
 
 #[cfg(test)]

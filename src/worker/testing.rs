@@ -10,7 +10,10 @@
 //!     assert_eq!(bench.poll(&mut conn), Next::Wait);
 //! });
 //! ```
+#![cfg_attr(fuzzing, allow(dead_code))] // the fuzz target `exchange` uses less of it than the tests
 
+pub(crate) mod exchange;
+#[cfg(test)]
 pub(crate) mod yard;
 
 use std::ffi::CString;
