@@ -5,14 +5,6 @@
 # The tests' own variables must not come from whoever starts them.
 unset TRAINYARD_PROGRAMS TRAINYARD_RUNNER TRAINYARD_STATIC TRAINYARD_POOL TRAINYARD_RELEASE TRAINYARD_TARGET
 
-# runner_of aarch64|armv7|armv6: the prefix that starts such a program here
-runner_of() {
-  case $1 in
-    aarch64) echo qemu-aarch64-static ;;
-    armv7 | armv6) echo qemu-arm-static ;;
-  esac
-}
-
 cargo_deny_version=0.20.2
 
 # stages_of GROUP: one after the other. A stage is one lane of steps, or several at the same time: those that
