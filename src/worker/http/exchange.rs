@@ -23,7 +23,7 @@ use crate::worker::linger;
 use crate::worker::next::Next;
 use crate::worker::socket::Socket;
 
-/// FixedBuf that one response may need.
+/// Bytes of room that one response may need.
 const RESPONSE_BYTES_MAX: usize = HTTP_GENERATED_BYTES_MAX + CACHED_BODY_BYTES;
 
 /// Receives requests, and answers those that are whole.
